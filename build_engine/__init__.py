@@ -1,0 +1,1 @@
+"""Networks, synthetic training data, training, evaluation and export."""

@@ -1,0 +1,1 @@
+"""On-site calibration for field engineers."""

@@ -1,0 +1,44 @@
+"""Package definition. The plain install is the agent alone; extras add what a workstation or a Jetson needs."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+AGENT = [
+    "numpy>=1.24",
+    "opencv-python-headless>=4.9",
+    "paho-mqtt>=2.1",
+    "onnxruntime>=1.17",
+    "tomli>=2; python_version < '3.11'",
+]
+BUILD = ["torch>=2.4", "onnx>=1.16", "matplotlib>=3.8", "rich>=13"]
+JETSON = ["pycuda>=2024.1"]  # TensorRT itself comes with JetPack
+DEMO = ["amqtt>=0.11", "rich>=13"]
+DEV = ["pytest>=8", "hypothesis>=6", "ruff>=0.9", "mypy>=1.13", *DEMO]
+
+setup(
+    name="matecheck",
+    version="0.1.0",
+    description="Finds foreign objects in electrical connectors just before mating",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=find_packages(include=["edge_agent*", "build_engine*", "calibration*"]),
+    package_data={"": ["py.typed"], "edge_agent.models": ["*.onnx", "*.md"]},
+    install_requires=AGENT,
+    extras_require={
+        "build": BUILD,
+        "jetson": JETSON,
+        "gige": ["PyGObject>=3.42"],
+        "demo": DEMO,
+        "dev": DEV,
+    },
+    entry_points={
+        "console_scripts": [
+            "edge-agent = edge_agent.cli.main:main",
+            "build-engine = build_engine.cli.main:main",
+            "calibrate = calibration.cli.main:main",
+        ]
+    },
+)
