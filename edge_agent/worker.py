@@ -1,0 +1,139 @@
+"""One lifecycle for every thread of the agent, and the one supervisor that restarts what failed."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from edge_agent.errors import MatecheckError
+from edge_agent.log import event
+
+log = logging.getLogger(__name__)
+
+RESTART_MIN_S, RESTART_MAX_S = 0.5, 30.0
+SOUND_AFTER_S = 60.0  # a worker that ran so long is restarted without delay when it fails again
+
+
+class Worker(ABC):
+    """A thread of the agent: set up, step until done or stopped, tear down.
+
+    A step takes one turn and never waits longer than a second or so; longer waits go through `wait`. Whatever a step
+    raises ends the run of the thread loudly; the supervisor starts it again.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.stopping = threading.Event()
+        self.done = False
+        self.failure: BaseException | None = None
+        self._thread: threading.Thread | None = None
+        self._beat = time.monotonic()
+
+    def set_up(self) -> None:  # noqa: B027 - most workers need none
+        """Acquire what the steps need, in the thread of the worker; called again at each restart."""
+
+    @abstractmethod
+    def step(self) -> bool:
+        """Take one turn; False when the work is finished for good."""
+
+    def tear_down(self) -> None:  # noqa: B027 - most workers need none
+        """Release what `set_up` acquired, in the thread of the worker; also after a `set_up` that failed half-way."""
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep, but no longer than until the worker is asked to stop; True when it is."""
+        end = time.monotonic() + seconds
+        while not self.stopping.is_set() and (left := end - time.monotonic()) > 0:
+            self._beat = time.monotonic()
+            self.stopping.wait(min(left, 1.0))
+        return self.stopping.is_set()
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since the last sign of life."""
+        return time.monotonic() - self._beat
+
+    @property
+    def alive(self) -> bool:
+        """Whether its thread runs."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self) -> None:
+        """Begin a run in a new thread."""
+        self.failure = None
+        self._beat = time.monotonic()
+        # A daemon: a driver that hangs for ever must not keep the process from ending.
+        self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+        self._thread.start()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the end of the run; False if it did not end in time."""
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+        return not self.alive
+
+    def _run(self) -> None:
+        try:
+            try:
+                self.set_up()
+                while not self.stopping.is_set() and not self.done:
+                    self._beat = time.monotonic()
+                    self.done = not self.step()
+            finally:
+                self.tear_down()
+        except MatecheckError as error:
+            self.failure = error
+            log.error(event("worker-failed", worker=self.name, why=error))
+        except BaseException as error:  # the last handler of the thread: what nobody expected is shown in full
+            self.failure = error
+            log.exception(event("worker-crashed", worker=self.name))
+
+
+class Supervisor:
+    """Starts workers, restarts those that failed with growing pauses, stops them in order. One thread owns it."""
+
+    def __init__(self, workers: Sequence[Worker]) -> None:
+        self.workers = tuple(workers)
+        self._started = dict.fromkeys(self.workers, 0.0)
+        self._due = dict.fromkeys(self.workers, 0.0)
+        self._pause = dict.fromkeys(self.workers, 0.0)
+
+    def start(self) -> None:
+        """Start every worker."""
+        for worker in self.workers:
+            self._start(worker)
+
+    def look(self) -> None:
+        """Restart what failed and whose pause is over. Call it often; it never waits."""
+        now = time.monotonic()
+        for worker in self.workers:
+            if worker.alive or worker.done or worker.stopping.is_set():
+                continue
+            if not self._due[worker]:
+                sound = now - self._started[worker] > SOUND_AFTER_S
+                pause = RESTART_MIN_S if sound else min(max(2 * self._pause[worker], RESTART_MIN_S), RESTART_MAX_S)
+                self._pause[worker], self._due[worker] = pause, now + pause
+                log.warning(event("worker-restarts", worker=worker.name, in_s=pause))
+            elif now >= self._due[worker]:
+                self._start(worker)
+
+    def failures(self) -> list[str]:
+        """One text for each worker that failed and has not been restarted yet."""
+        return [f"{worker.name}: {worker.failure}" for worker in self.workers if worker.failure and not worker.alive]
+
+    def silent(self, seconds: float) -> list[str]:
+        """Names of the running workers without a sign of life for so long: they hang."""
+        return [worker.name for worker in self.workers if worker.alive and worker.silent_s > seconds]
+
+    def stop(self, timeout_s: float) -> None:
+        """Stop the workers one after the other, in their order; one that hangs is left behind and named."""
+        for worker in self.workers:
+            worker.stopping.set()
+            if not worker.join(timeout_s):
+                log.error(event("worker-hangs", worker=worker.name, after_s=timeout_s))
+
+    def _start(self, worker: Worker) -> None:
+        self._started[worker], self._due[worker] = time.monotonic(), 0.0
+        worker.start()
