@@ -1,0 +1,144 @@
+"""Pictures of the parts that were not OK, on disk, within a size limit."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import threading
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.errors import StorageError
+from edge_agent.results.result import Result
+
+log = logging.getLogger(__name__)
+
+PART = ".part"
+JPEG_QUALITY = 95
+_STEM = re.compile(r"\d{8}T\d{9}Z_(\d+)_(NG|ERROR|OK)")
+
+
+@dataclass(frozen=True)
+class _Entry:
+    seq: int
+    stem: str
+    size: int
+
+
+class Archive:
+    """Keeps the full picture and the result JSON of NG and ERROR parts; the oldest are deleted first.
+
+    Files are named `<UTC time>_<seq>_<verdict>.jpg` (or `.png`) and `.json`. A picture appears under its name only
+    when both files are complete on disk. Oldest means lowest seq: a device's clock may be wrong, its seq is not.
+
+    Args:
+        folder: made if it is missing. What is not named as above is left alone and not counted.
+        limit_mb: most that pictures and JSON may take together, in 1,000,000 bytes.
+        image_format: "jpg" is small, "png" is exact.
+
+    Raises:
+        StorageError: the folder cannot be written, or the disk is full.
+    """
+
+    def __init__(self, folder: Path, limit_mb: float, image_format: Literal["jpg", "png"] = "jpg") -> None:
+        self._folder = folder
+        self._limit = int(limit_mb * 1_000_000)
+        self._format = image_format
+        self._lock = threading.Lock()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._entries = deque(self._scan())
+            self._size = sum(entry.size for entry in self._entries)
+            self._make_room(0)
+        except OSError as error:
+            raise _failure(folder, error) from error
+
+    @property
+    def size(self) -> int:
+        """Bytes that the archive takes."""
+        return self._size
+
+    def save(self, result: Result, image: NDArray[np.uint8]) -> Path:
+        """Store the picture of a part and its result; returns the picture's path.
+
+        Args:
+            image: BGR uint8 [H, W, 3], the full frame.
+        """
+        parameters = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if self._format == "jpg" else []
+        done, encoded = cv2.imencode(f".{self._format}", image, parameters)
+        if not done:
+            raise StorageError(f"the picture cannot be written as {self._format}", where=str(self._folder))
+        time = result.captured_at.strftime("%Y%m%dT%H%M%S") + f"{result.captured_at.microsecond // 1000:03d}Z"
+        stem = f"{time}_{result.seq:09d}_{result.verdict.value}"
+        contents = {".json": result.to_json().encode() + b"\n", f".{self._format}": encoded.tobytes()}
+        size = sum(map(len, contents.values()))
+        if size > self._limit:
+            raise StorageError(
+                f"one picture takes {size / 1e6:.1f} MB, the archive's limit is {self._limit / 1e6:.1f} MB",
+                where=str(self._folder),
+                mend="raise the limit",
+            )
+        with self._lock:
+            try:
+                self._make_room(size)
+                for suffix, content in contents.items():
+                    self._write(stem + suffix, content)
+            except OSError as error:
+                self._remove(stem)
+                raise _failure(self._folder, error) from error
+            self._entries.append(_Entry(result.seq, stem, size))
+            self._size += size
+        return self._folder / f"{stem}.{self._format}"
+
+    def _scan(self) -> list[_Entry]:
+        """What is there from earlier runs. Half-written files are deleted."""
+        sizes: dict[str, int] = {}
+        for path in self._folder.iterdir():
+            name = path.name.removesuffix(PART)
+            stem = name.rpartition(".")[0]
+            if not _STEM.fullmatch(stem):
+                continue
+            if path.name != name:
+                path.unlink(missing_ok=True)
+            else:
+                sizes[stem] = sizes.get(stem, 0) + path.stat().st_size
+        return sorted((_Entry(_seq(stem), stem, size) for stem, size in sizes.items()), key=lambda entry: entry.seq)
+
+    def _make_room(self, size: int) -> None:
+        while self._entries and self._size + size > self._limit:
+            oldest = self._entries[0]
+            self._remove(oldest.stem)
+            self._entries.popleft()
+            self._size -= oldest.size
+            log.debug("archive deleted=%s", oldest.stem)
+
+    def _remove(self, stem: str) -> None:
+        """Picture first: JSON alone is harmless, a picture without its JSON is a riddle."""
+        for suffix in (".jpg", ".png", ".json"):
+            for name in (stem + suffix, stem + suffix + PART):
+                (self._folder / name).unlink(missing_ok=True)
+
+    def _write(self, name: str, content: bytes) -> None:
+        aside = self._folder / (name + PART)
+        with aside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(self._folder / name)
+
+
+def _seq(stem: str) -> int:
+    return int(stem.split("_")[1])
+
+
+def _failure(folder: Path, error: OSError) -> StorageError:
+    return StorageError(
+        f"cannot be written: {error.strerror or error}", where=str(folder), mend="check free space and permissions"
+    )
