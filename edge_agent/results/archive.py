@@ -7,7 +7,9 @@ import os
 import re
 import threading
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timezone
 from pathlib import Path
 from typing import Literal
 
@@ -75,8 +77,8 @@ class Archive:
         done, encoded = cv2.imencode(f".{self._format}", image, parameters)
         if not done:
             raise StorageError(f"the picture cannot be written as {self._format}", where=str(self._folder))
-        time = result.captured_at.strftime("%Y%m%dT%H%M%S") + f"{result.captured_at.microsecond // 1000:03d}Z"
-        stem = f"{time}_{result.seq:09d}_{result.verdict.value}"
+        taken = result.captured_at.astimezone(timezone.utc)
+        stem = f"{taken:%Y%m%dT%H%M%S}{taken.microsecond // 1000:03d}Z_{result.seq:09d}_{result.verdict.value}"
         contents = {".json": result.to_json().encode() + b"\n", f".{self._format}": encoded.tobytes()}
         size = sum(map(len, contents.values()))
         if size > self._limit:
@@ -91,7 +93,8 @@ class Archive:
                 for suffix, content in contents.items():
                     self._write(stem + suffix, content)
             except OSError as error:
-                self._remove(stem)
+                with suppress(OSError):  # the first failure is the one to tell
+                    self._remove(stem)
                 raise _failure(self._folder, error) from error
             self._entries.append(_Entry(result.seq, stem, size))
             self._size += size

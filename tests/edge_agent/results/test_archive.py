@@ -75,7 +75,7 @@ def test_files_deleted_by_hand_do_not_disturb(tmp_path: Path) -> None:
 
 
 def test_a_picture_beyond_the_limit_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="limit is 0.1 MB; raise the limit"):
+    with pytest.raises(StorageError, match=r"limit is 0\.1 MB; raise the limit"):
         Archive(tmp_path, limit_mb=0.1, image_format="png").save(maker()(1), NOISE)
 
 
