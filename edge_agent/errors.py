@@ -9,6 +9,7 @@ MatecheckError
 ├── ModelError      a model file that is missing, broken or not ours
 ├── EngineError     inference failed
 ├── BrokerError     MQTT broker unreachable or refusing
+├── CommandError    a command over MQTT that is refused
 └── StorageError    outbox or archive cannot be written
 """
 
@@ -63,6 +64,10 @@ class EngineError(MatecheckError):
 
 class BrokerError(MatecheckError):
     """The MQTT broker is unreachable or refuses us."""
+
+
+class CommandError(MatecheckError):
+    """A command over MQTT is refused; the text goes to its sender."""
 
 
 class StorageError(MatecheckError):
