@@ -1,0 +1,153 @@
+"""The threads that own the camera: one way to capture for each way to trigger."""
+
+from __future__ import annotations
+
+import logging
+import time
+from abc import abstractmethod
+
+from edge_agent.cameras.camera import Camera, Frame
+from edge_agent.errors import CameraError, ImageError
+from edge_agent.inspection.inspection import Reason
+from edge_agent.log import event
+from edge_agent.triggers import Picture, Trigger, TriggerQueue
+from edge_agent.worker import Worker
+
+log = logging.getLogger(__name__)
+
+REOPEN_MIN_S, REOPEN_MAX_S = 0.5, 30.0
+WAIT_S = 0.5  # longest wait for another thread in one step
+
+
+class Capture(Worker):
+    """Owns the camera: opens it, and opens it again for ever when it has gone away.
+
+    Attributes:
+        trouble: why there are no frames at present; "" if nothing is known to be wrong.
+    """
+
+    def __init__(self, camera: Camera, triggers: TriggerQueue) -> None:
+        super().__init__("capture")
+        self.camera, self.triggers = camera, triggers
+        self.trouble = ""
+        self._opened = False
+        self._pause_s = REOPEN_MIN_S
+
+    def step(self) -> bool:
+        """One turn with an open camera, or one attempt to open it."""
+        try:
+            if not self._opened:
+                self.camera.open()
+                self._opened = True
+                log.info(event("camera-open", camera=self.camera.name))
+            return self.turn()
+        except CameraError as error:
+            self._lost(error)
+            return True
+
+    def tear_down(self) -> None:
+        """Release the camera."""
+        self._opened = False
+        self.camera.close()
+
+    @abstractmethod
+    def turn(self) -> bool:
+        """Take pictures for triggers; False when the source has come to its end. May raise CameraError."""
+
+    def lost(self, reason: Reason) -> None:
+        """Called once at each loss of the camera."""
+
+    def read(self) -> Picture | None:
+        """The next frame, or why it is none; None at the end of a finite source."""
+        try:
+            frame = self.camera.read()
+        except ImageError as error:
+            log.warning(event("bad-picture", camera=self.camera.name, why=error))
+            return Reason("bad-picture", str(error))
+        if self.trouble:
+            log.info(event("camera-back", camera=self.camera.name))
+        self.trouble, self._pause_s = "", REOPEN_MIN_S
+        self.triggers.explain(None)
+        return frame
+
+    def _lost(self, error: CameraError) -> None:
+        self.camera.close()
+        self._opened = False
+        if not self.trouble:
+            log.error(event("camera-lost", camera=self.camera.name, why=error))
+            self.lost(Reason("camera-lost", str(error)))
+        self.trouble = str(error)
+        self.triggers.explain(Reason("camera-lost", str(error)))
+        self.wait(self._pause_s)
+        self._pause_s = min(2 * self._pause_s, REOPEN_MAX_S)
+
+
+class CommandCapture(Capture):
+    """A frame for each accepted trigger, captured after the trigger came.
+
+    A live camera delivers whether it is read or not: it is read all the time, so that nothing old waits in its driver,
+    and a trigger gets the first frame whose reading began after it. Other sources are read once a trigger.
+    """
+
+    def __init__(self, camera: Camera, triggers: TriggerQueue, live: bool) -> None:
+        super().__init__(camera, triggers)
+        self._live = live
+        self._ended: Reason | None = None
+
+    def turn(self) -> bool:
+        """Read for the triggers that wait."""
+        wanted = self.triggers.without_picture(0 if self._live else WAIT_S)
+        if not wanted and not self._live:
+            return True
+        picture = self._ended or self.read()
+        if picture is None:
+            self._ended = Reason("no-frame", f"{self.camera.name} has come to its end")
+            self.trouble = self._ended.text
+            picture = self._ended
+            log.error(event("camera-ended", camera=self.camera.name))
+        for trigger in wanted if self._live else wanted[:1]:
+            self.triggers.give(trigger, picture)
+        if self._live and self._ended:
+            self.wait(WAIT_S)
+        return True
+
+
+class SelfTriggeredCapture(Capture):
+    """Free-run and folder: frames trigger by themselves, one each `interval_s`.
+
+    A live camera is read all the time and keeps its newest frame; of other sources every picture gets its result.
+    """
+
+    def __init__(self, camera: Camera, triggers: TriggerQueue, live: bool, kind: str, interval_s: float) -> None:
+        super().__init__(camera, triggers)
+        self._live, self._kind, self._interval_s = live, kind, interval_s
+        self._due = 0.0
+        self._kept: Picture | None = None
+
+    def turn(self) -> bool:
+        """Take one picture, if it is time and there is room."""
+        if not self._live:
+            if self.wait(self._due - time.monotonic()) or not self.triggers.wait_for_room(WAIT_S):
+                return True
+            self._due = max(self._due + self._interval_s, time.monotonic())
+        picture = self._kept or self.read()
+        if picture is None:
+            log.info(event("camera-ended", camera=self.camera.name))
+            return False
+        if not self._live:
+            refused = self.triggers.accept(Trigger(self._kind), picture)
+            self._kept = picture if refused else None
+        elif time.monotonic() >= self._due:
+            self._due = max(self._due + self._interval_s, time.monotonic())
+            self._hand_over_newest(picture)
+        return True
+
+    def lost(self, reason: Reason) -> None:
+        """Nobody asks in free-run: one ERROR says that the last result is no longer the state of the line."""
+        self.triggers.accept(Trigger(self._kind), reason)
+
+    def _hand_over_newest(self, picture: Picture) -> None:
+        if isinstance(picture, Frame):
+            self.triggers.accept_newest(Trigger(self._kind), picture)
+        else:
+            self.triggers.accept(Trigger(self._kind), picture)
