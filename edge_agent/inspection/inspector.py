@@ -1,0 +1,167 @@
+"""The data path: quality gate, registration, tiles through the network, components, verdict."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.engines.engine import Engine
+from edge_agent.errors import EngineError
+from edge_agent.inspection import quality, tiles
+from edge_agent.inspection.alignment import Aligner, Window, warp
+from edge_agent.inspection.alignment_level import moved
+from edge_agent.inspection.components import find_components
+from edge_agent.inspection.inspection import Inspection, Reason, Verdict
+from edge_agent.inspection.recipe import Recipe, region_polygon
+from edge_agent.inspection.verdict import judge
+
+MIN_MATCH = 0.3  # agreement after registration; the same part has 0.55 and more, two different ones up to 0.1
+MIN_VISIBLE = 0.95  # share of the region that must lie inside the frame
+HALO = 16  # pixels around the region that the network sees too
+
+
+class Inspector:
+    """Inspects frames. Keeps what it has worked out for the last recipe. One thread owns it, as it owns the engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._prepared: _Prepared | None = None
+
+    def inspect(
+        self,
+        image: NDArray[np.uint8],
+        recipe: Recipe,
+        *,
+        previous_digest: str | None = None,
+        clock: Callable[[], int] = time.perf_counter_ns,
+    ) -> Inspection:
+        """Inspect one frame. What cannot be inspected is a verdict ERROR with its reason, never an exception.
+
+        Args:
+            image: BGR uint8 [H, W, 3], of the template's size.
+            recipe: what the part should look like.
+            previous_digest: `quality.digest` of the frame before, of a live camera: an identical one is refused.
+            clock: nanoseconds, for the durations of the stages.
+        """
+        timing = _Timing(clock)
+        try:
+            return replace(self._inspect(image, recipe, previous_digest, timing), timing_ms=timing.stages)
+        except _RefusedError as refused:
+            return Inspection(Verdict.ERROR, (refused.reason,), timing_ms=timing.stages)
+        except EngineError as error:
+            return Inspection(Verdict.ERROR, (Reason("engine", str(error)),), timing_ms=timing.stages)
+
+    def _inspect(
+        self, image: NDArray[np.uint8], recipe: Recipe, previous_digest: str | None, timing: _Timing
+    ) -> Inspection:
+        with timing.stage("quality"):
+            _check_shape(image, recipe)
+            prepared = self._prepare(recipe)
+            if previous_digest is not None and quality.digest(image) == previous_digest:
+                raise _RefusedError("frozen", "the frame is identical to the one before")
+            x0, y0, x1, y1 = prepared.window
+            refusal = quality.check(quality.measure(image[y0:y1, x0:x1], prepared.mask), prepared.quality)
+            if refusal:
+                raise _RefusedError(refusal.code, refusal.text)
+
+        with timing.stage("alignment"):
+            alignment = prepared.aligner.align(image)
+            if alignment.match < MIN_MATCH:
+                raise _RefusedError(
+                    "not-registered",
+                    f"the part does not match the template: agreement {alignment.match:.2f}, {MIN_MATCH:.2f} is needed",
+                )
+            region = moved(alignment.matrix, prepared.polygon - 0.5) + 0.5
+            window, mask = _mask(region, image.shape[:2])
+            visible = int(np.count_nonzero(mask)) / max(cv2.contourArea(region.astype(np.float32)), 1.0)
+            if visible < MIN_VISIBLE:
+                raise _RefusedError("region-outside", f"only {visible:.0%} of the region is inside the frame")
+            x0, y0, x1, y1 = window
+            test = image[y0:y1, x0:x1]
+            template, known = warp(recipe.template, alignment, window)
+            template = np.where(known[..., None], template, test)
+
+        with timing.stage("inference"):
+            scores = tiles.score(self.engine, test, template, recipe.scales)
+            scores[(mask == 0) | ~known] = 0.0
+
+        with timing.stage("components"):
+            threshold = recipe.limits.threshold or self.engine.info.threshold
+            found, total = find_components(scores, threshold, recipe.mm_per_px, origin=(x0, y0))
+            verdict, reasons, components = judge(found, recipe.limits)
+            score_map = np.zeros(image.shape[:2], np.float32)
+            score_map[y0:y1, x0:x1] = scores
+            aligned = np.zeros_like(image)
+            aligned[y0:y1, x0:x1] = template
+        highest = components[0].score if components else 0.0
+        return Inspection(verdict, reasons, highest, components, total, score_map, aligned)
+
+    def _prepare(self, recipe: Recipe) -> _Prepared:
+        if self._prepared is None or self._prepared.recipe is not recipe:
+            polygon = region_polygon(recipe)
+            window, mask = _mask(polygon, recipe.template.shape[:2])
+            x0, y0, x1, y1 = window
+            measured = quality.measure(recipe.template[y0:y1, x0:x1], mask)
+            self._prepared = _Prepared(recipe, polygon, window, mask, measured, Aligner(recipe.template, polygon))
+        return self._prepared
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What depends on the recipe alone."""
+
+    recipe: Recipe
+    polygon: NDArray[np.float64]
+    window: Window
+    mask: NDArray[np.uint8]
+    quality: quality.Quality
+    aligner: Aligner
+
+
+@dataclass
+class _Timing:
+    clock: Callable[[], int]
+    stages: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        began = self.clock()
+        try:
+            yield
+        finally:
+            self.stages[name] = (self.clock() - began) / 1e6
+
+
+class _RefusedError(Exception):
+    """The picture cannot be judged."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.reason = Reason(code, text)
+
+
+def _check_shape(image: NDArray[np.uint8], recipe: Recipe) -> None:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise _RefusedError("wrong-format", f"must be BGR uint8 [H, W, 3], but got {image.dtype} {list(image.shape)}")
+    if image.shape != recipe.template.shape:
+        (height, width), (wanted_height, wanted_width) = image.shape[:2], recipe.template.shape[:2]
+        text = f"the image has {width} × {height} pixels, the template {wanted_width} × {wanted_height}"
+        raise _RefusedError("wrong-size", text)
+
+
+def _mask(polygon: NDArray[np.float64], shape: tuple[int, ...]) -> tuple[Window, NDArray[np.uint8]]:
+    """Window around a polygon with the halo, inside the frame; and uint8 [h, w], 1 inside the polygon."""
+    height, width = shape
+    low, high = np.floor(polygon.min(axis=0)) - HALO, np.ceil(polygon.max(axis=0)) + HALO
+    x0, y0 = (int(value) for value in np.clip(low, 0, (width - 1, height - 1)))
+    x1, y1 = (int(value) for value in np.clip(high, (x0 + 1, y0 + 1), (width, height)))
+    mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
+    corners = np.round((polygon - 0.5 - (x0, y0)) * 16).astype(np.int32)
+    cv2.fillPoly(mask, [corners], 1, shift=4)
+    return (x0, y0, x1, y1), mask

@@ -1,0 +1,126 @@
+"""Cut images into network-size tiles at several scales; put their score maps together again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.engines.engine import Engine
+
+Picture = TypeVar("Picture", NDArray[np.uint8], NDArray[np.float32])
+
+OVERLAP = 32  # pixels that neighbouring tiles share at least, so that each pixel is seen with its surroundings
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the tiles of one scale stand.
+
+    Attributes:
+        scale: of the reduced image to native resolution.
+        size: height, width of the reduced image in pixels.
+        tops, lefts: first row and column of each row and column of tiles.
+        padded: height, width of the reduced image after filling it up to one tile by reflection.
+    """
+
+    scale: float
+    size: tuple[int, int]
+    tops: tuple[int, ...]
+    lefts: tuple[int, ...]
+    padded: tuple[int, int]
+
+
+def plan(height: int, width: int, scale: float, tile: tuple[int, int]) -> Layout:
+    """The fewest tiles (height, width) that cover an image at this scale, evenly spread, OVERLAP or more."""
+    size = max(1, round(height * scale)), max(1, round(width * scale))
+    tops, lefts = (_starts(length, side) for length, side in zip(size, tile, strict=True))
+    return Layout(scale, size, tops, lefts, (max(size[0], tile[0]), max(size[1], tile[1])))
+
+
+def _starts(length: int, tile: int) -> tuple[int, ...]:
+    if length <= tile:
+        return (0,)
+    overlap = min(OVERLAP, tile // 4)
+    count = -(-(length - overlap) // (tile - overlap))
+    return tuple(round(k * (length - tile) / (count - 1)) for k in range(count))
+
+
+def cut(image: NDArray[np.uint8], layout: Layout, tile: tuple[int, int]) -> NDArray[np.uint8]:
+    """The tiles of an image [H, W, 3] at the layout's scale, uint8 [N, tile height, tile width, 3], row by row."""
+    reduced = _resized(image, layout.size)
+    reduced = _fill_up(reduced, layout.padded)
+    return np.stack([reduced[y : y + tile[0], x : x + tile[1]] for y in layout.tops for x in layout.lefts])
+
+
+def join(scores: NDArray[np.float32], layout: Layout) -> NDArray[np.float32]:
+    """The score map, float32 of the layout's size, of its tiles' maps [N, h, w].
+
+    In an overlap each tile fades out towards its own edge, where it has seen the least around a pixel: no seams.
+    """
+    height, width = scores.shape[1:]
+    total = np.zeros(layout.padded, np.float32)
+    weight = np.zeros(layout.padded, np.float32)
+    fade = np.minimum.outer(_ramp(height), _ramp(width))
+    corners = ((y, x) for y in layout.tops for x in layout.lefts)
+    for score, (y, x) in zip(scores, corners, strict=True):
+        window = np.s_[y : y + height, x : x + width]
+        total[window] += score * fade
+        weight[window] += fade
+    return (total / weight)[: layout.size[0], : layout.size[1]]
+
+
+def merge_scales(maps: Sequence[NDArray[np.float32]], size: tuple[int, int]) -> NDArray[np.float32]:
+    """One score map [H, W] of native `size` from the maps of all scales: the highest of them at each pixel.
+
+    Native resolution finds thin wires and the rims of large objects, a lower one fills the objects.
+    """
+    native = [np.clip(_resized(score, size), 0.0, 1.0) for score in maps]
+    return np.asarray(np.maximum.reduce(native), np.float32)
+
+
+def score(
+    engine: Engine, test: NDArray[np.uint8], template: NDArray[np.uint8], scales: Sequence[float]
+) -> NDArray[np.float32]:
+    """Score map float32 [H, W] of a pair of images uint8 [H, W, 3], looked at in all scales, in one call of the engine.
+
+    Raises:
+        EngineError: inference failed.
+    """
+    tile = engine.info.height, engine.info.width
+    height, width = test.shape[:2]
+    layouts = [plan(height, width, scale, tile) for scale in scales]
+    tests, templates = (np.concatenate([cut(image, layout, tile) for layout in layouts]) for image in (test, template))
+    scores = engine.infer(tests, templates)
+    ends = np.cumsum([len(layout.tops) * len(layout.lefts) for layout in layouts])
+    parts = np.split(scores, ends[:-1])
+    return merge_scales([join(part, layout) for part, layout in zip(parts, layouts, strict=True)], (height, width))
+
+
+def _ramp(length: int) -> NDArray[np.float32]:
+    """1, 2, 3 … up to the width of an overlap, and down again at the other end."""
+    distance = np.minimum(np.arange(1, length + 1), np.arange(length, 0, -1))
+    return np.minimum(distance, OVERLAP).astype(np.float32)
+
+
+def _resized(image: Picture, size: tuple[int, int]) -> Picture:
+    if image.shape[:2] == size:
+        return image
+    shrinks = size[0] * size[1] < image.shape[0] * image.shape[1]
+    resized = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return np.asarray(resized, image.dtype)
+
+
+def _fill_up(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Reflected on at the right and the bottom until it has this size; the edge itself is not repeated."""
+    for axis in (0, 1):
+        missing = size[axis] - image.shape[axis]
+        if missing > 0:
+            pad = [(0, 0)] * image.ndim
+            pad[axis] = (0, missing)
+            image = np.pad(image, pad, mode="reflect")
+    return image
