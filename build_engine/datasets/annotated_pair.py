@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_agent.errors import ImageError, MatecheckError
+from edge_agent.inspection.recipe import Polygon
 
 Box = tuple[float, float, float, float]
-Polygon = tuple[tuple[float, float], ...]
 
 
 class DatasetError(MatecheckError):
@@ -26,7 +26,7 @@ class AnnotatedPair:
         name: short and unique in its data set, for people.
         test, template: image files that exist.
         boxes: x0, y0, x1, y1 of each object in pixels of the test image, half-open; none for a clean part.
-        region: corners (x, y) of the polygon to inspect, in pixels of the template; None for the whole image.
+        region: corners (x, y) of the polygon to inspect, in pixels of the template; empty for the whole image.
         mm_per_px: None where the scale is unknown.
     """
 
@@ -34,7 +34,7 @@ class AnnotatedPair:
     test: Path
     template: Path
     boxes: tuple[Box, ...]
-    region: Polygon | None = None
+    region: Polygon = ()
     mm_per_px: float | None = None
 
 
@@ -44,7 +44,7 @@ def annotated_pair(
     boxes: tuple[Box, ...],
     *,
     name: str,
-    region: Polygon | None = None,
+    region: Polygon = (),
     mm_per_px: float | None = None,
 ) -> AnnotatedPair:
     """An AnnotatedPair whose files are there. Raises ImageError where one is missing."""

@@ -32,12 +32,12 @@ from build_engine.datasets.annotated_pair import (
     AnnotatedPair,
     Box,
     DatasetError,
-    Polygon,
     annotated_pair,
     box_of,
     parse_points,
     read_boxes,
 )
+from edge_agent.inspection.recipe import Polygon
 
 COLUMNS = ("test", "template", "region", "mm_per_px", "boxes")
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
@@ -80,7 +80,7 @@ def _row(row: dict[str, str], path: Path, line: int) -> AnnotatedPair:
         path.parent / cells["template"],
         _boxes(cells["boxes"], path.parent, f"{where}, boxes"),
         name=f"{Path(cells['test']).stem} (line {line})",
-        region=_polygon(region, f"{where}, region") if region else None,
+        region=_polygon(region, f"{where}, region") if region else (),
         mm_per_px=_scale(cells["mm_per_px"], f"{where}, mm_per_px") if cells["mm_per_px"] else None,
     )
 
@@ -110,7 +110,7 @@ def _read_folder(folder: Path) -> tuple[AnnotatedPair, ...]:
 
 
 def _answered(sub_folder: Path, answer: dict[str, Any], where: str) -> AnnotatedPair:
-    region: Polygon | None = None
+    region: Polygon = ()
     try:
         if "region_polygon" in answer:
             region = _polygon(tuple((float(x), float(y)) for x, y in answer["region_polygon"]), where)

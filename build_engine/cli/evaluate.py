@@ -1,0 +1,114 @@
+"""build-engine evaluate: how good is a model, judged through the product's own inspector."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the subcommand."""
+    parser = subparsers.add_parser(
+        "evaluate",
+        help="judge a model on annotated pairs",
+        description="Runs the inspector of edge-agent over annotated pairs and compares its components with the boxes. "
+        "Prints a table; writes the precision-recall curve and a sheet of the worst cases.",
+    )
+    data = parser.add_mutually_exclusive_group(required=True)
+    data.add_argument(
+        "--deeppcb", type=Path, metavar="LIST", help="trainval.txt or test.txt of DeepPCB, or the folder of one of them"
+    )
+    data.add_argument(
+        "--pairs",
+        type=Path,
+        metavar="LIST|FOLDER",
+        help="CSV with the columns test,template,region,mm_per_px,boxes (boxes: 'x0,y0,x1,y1 …' or a .txt or .json "
+        "file), or a folder of NAME/test.*, NAME/template.* with objects.json",
+    )
+    data.add_argument(
+        "--simulated", type=_count, metavar="N", help="N parts of the simulated camera, of --connectors in turn"
+    )
+    parser.add_argument(
+        "--connectors", default="dsub25,circular37-pins", metavar="NAMES", help="of --simulated (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--share", type=_share, default=0.5, help="of --simulated: parts with an object (default: %(default)s)"
+    )
+    parser.add_argument("--model", type=Path, metavar="ONNX", help="default: the one that comes with the package")
+    parser.add_argument("--threshold", type=_share, metavar="SCORE", help="0..1 (default: the model's own)")
+    parser.add_argument("--limit", type=_count, metavar="N", help="judge N pairs drawn at random (default: all)")
+    parser.add_argument("--seed", type=int, default=0, help="of --limit and --simulated (default: %(default)s)")
+    parser.add_argument(
+        "--jobs", type=_count, default=os.cpu_count() or 1, metavar="N", help="processes (default: %(default)s)"
+    )
+    parser.add_argument("--json", action="store_true", help="print figures as JSON instead of the table")
+    parser.add_argument(
+        "--output", type=Path, default=Path("runs/evaluation"), metavar="DIR", help="pictures (default: %(default)s)"
+    )
+    parser.set_defaults(main=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Judge; figures to stdout, everything else to stderr."""
+    return _simulated(arguments) if arguments.simulated else _annotated(arguments)
+
+
+def _annotated(arguments: argparse.Namespace) -> int:
+    from build_engine.datasets import DatasetError, read_deeppcb, read_pairs
+    from build_engine.evaluation.evaluation import choose, evaluate, write_pictures
+    from build_engine.evaluation.report import table
+
+    source: Path = arguments.deeppcb or arguments.pairs
+    everything = read_deeppcb(source) if arguments.deeppcb else read_pairs(source)
+    if not everything:
+        raise DatasetError("holds no pair", where=str(source))
+    pairs = choose(everything, arguments.limit, arguments.seed)
+    report, inspections = evaluate(pairs, arguments.model, threshold=arguments.threshold, jobs=arguments.jobs)
+    if arguments.json:
+        print(json.dumps({"data": str(source), **report.to_dict()}, ensure_ascii=False))
+    else:
+        print(table(report))
+    pictures = write_pictures(
+        pairs,
+        inspections,
+        report,
+        arguments.model,
+        threshold=arguments.threshold,
+        title=f"{len(pairs)} pairs of {source.name}",
+        folder=arguments.output,
+    )
+    print("pictures: " + ", ".join(map(str, pictures)), file=sys.stderr)
+    return 0
+
+
+def _simulated(arguments: argparse.Namespace) -> int:
+    from build_engine.evaluation.simulated import evaluate_parts, simulated_table
+
+    report, _ = evaluate_parts(
+        arguments.connectors.split(","),
+        arguments.simulated,
+        arguments.model,
+        seed=arguments.seed,
+        share=arguments.share,
+        threshold=arguments.threshold,
+        jobs=arguments.jobs,
+    )
+    print(json.dumps(report.to_dict()) if arguments.json else simulated_table(report))
+    return 0
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0.0 < value <= 1.0:
+        raise argparse.ArgumentTypeError(f"must be above 0 and at most 1, but got {text}")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, but got {text}")
+    return value
