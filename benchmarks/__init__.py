@@ -1,0 +1,1 @@
+"""One command a claim; its result stands as text in results/."""
