@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from edge_agent.cameras.simulation.connectors import CONNECTORS
 from edge_agent.config_reader import TomlFile
 from edge_agent.errors import ConfigError
 from edge_agent.mqtt.settings import MqttSettings
@@ -39,7 +40,7 @@ class CameraSettings:
         loop: folder and video file: begin again at the end.
         width_px, height_px: size asked of a V4L2 device, or rendered by the simulated camera; 0 takes the source's own.
         fps: pictures a second asked of a V4L2 device; 0 takes its own.
-        connector: simulated: which connector face is drawn.
+        connector: simulated: which connector face is drawn ("dsub9", "dsub25", "circular19-pins", …).
         seed: simulated: the same seed gives the same parts.
         share: simulated: share of parts with a foreign object, 0 to 1.
         parts: simulated: ends after so many parts; 0 never ends.
@@ -51,9 +52,9 @@ class CameraSettings:
     width_px: int = 0
     height_px: int = 0
     fps: float = 0.0
-    connector: Literal["d-sub", "circular"] = "d-sub"
+    connector: str = "dsub25"
     seed: int = 0
-    share: float = 0.3
+    share: float = 0.4
     parts: int = 0
 
     def __post_init__(self) -> None:
@@ -62,6 +63,10 @@ class CameraSettings:
         _within("width_px", self.width_px, 0, 100_000)
         _within("height_px", self.height_px, 0, 100_000)
         _within("fps", self.fps, 0, 10_000)
+        if self.connector not in CONNECTORS:
+            raise ConfigError(
+                "is no simulated connector", where="connector", mend=f"take one of: {', '.join(CONNECTORS)}"
+            )
         _within("share", self.share, 0, 1)
         _within("parts", self.parts, 0, math.inf)
 
@@ -186,6 +191,11 @@ def load(path: Path) -> Settings:
     Raises:
         ConfigError: the file cannot be read or is not TOML; ConfigProblems: with every wrong key and value.
     """
+    return read(path)[0]
+
+
+def read(path: Path) -> tuple[Settings, TomlFile]:
+    """Like `load`, together with the file, on which more problems can be noted at their keys."""
     file = TomlFile(path)
     file.refuse_unknown_sections(list(SECTIONS))
     sections: dict[str, Any] = {name: file.section(name, kind) for name, kind in SECTIONS.items()}
@@ -196,7 +206,7 @@ def load(path: Path) -> Settings:
         what = 'mode = "folder" needs a camera of kind "folder" that does not loop'
         file.note("trigger.mode", what, "change [camera], or the mode")
     file.raise_problems()
-    return Settings(**sections)
+    return Settings(**sections), file
 
 
 def _within(key: str, value: float, low: float, high: float) -> None:

@@ -1,0 +1,1 @@
+"""Renderer of connector faces for the simulated camera: geometry, light, foreign objects, parts."""
