@@ -67,8 +67,9 @@ class Result:
         return {"schema": SCHEMA, **plain}
 
     def to_json(self) -> str:
-        """One line of JSON."""
-        return json.dumps(self.to_dict(), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        """One line of JSON. What is no Unicode (a file name may be any bytes) becomes "?"."""
+        line = json.dumps(self.to_dict(), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        return line.encode("utf-8", "replace").decode("utf-8")
 
 
 def _component(component: Component) -> dict[str, Any]:

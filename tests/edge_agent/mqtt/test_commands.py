@@ -57,10 +57,9 @@ def test_every_printable_part_id_comes_through_unchanged(part_id: str) -> None:
 def test_no_bytes_do_more_than_being_refused(payload: bytes) -> None:
     try:
         arguments = inspect(payload)
-    except CommandError as error:
-        assert str(error)
-    else:
-        assert set(arguments) == {"part_id"}
+    except CommandError:
+        return
+    assert set(arguments) == {"part_id"}
 
 
 json_values = st.recursive(
