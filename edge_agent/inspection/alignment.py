@@ -7,7 +7,7 @@ place is better. (OpenCV's findTransformECC knows no similarity transform and no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -121,10 +121,10 @@ class Aligner:
         for level in range(self._last, self._first - 1, -1):
             template, test = self._levels[level], tests[level]
             refined = [template.refine(test, matrix) for matrix in candidates]
-            matches = [(template.match(test, matrix), matrix) for matrix in refined if self._plausible(matrix)]
-            matches.sort(key=lambda entry: entry[0], reverse=True)
-            kept = 3 if level > self._first + 1 else 1
-            candidates = _distinct([matrix for _, matrix in matches], template.corners)[:kept]
+            candidates = _distinct([matrix for matrix in refined if self._plausible(matrix)], template.corners)
+            if len(candidates) > 1:
+                kept = 3 if level > self._first + 1 else 1
+                candidates = sorted(candidates, key=lambda matrix: -template.match(test, matrix))[:kept]
         return candidates
 
     def _plausible(self, matrix: Matrix) -> bool:
@@ -137,25 +137,28 @@ class Aligner:
 
 def _with_local_shifts(alignment: Alignment, template: TemplateLevel, test: TestLevel) -> Alignment:
     """The alignment with its field of local shifts, if the two match better with it."""
-    to_template = np.linalg.inv(template.to_frame) @ np.linalg.inv(alignment.matrix) @ test.to_frame
-    size = test.smooth.shape[::-1]
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    outside = np.ones(template.shape, np.uint8)
-    outside = cv2.warpAffine(outside, to_template[:2], size, flags=flags, borderMode=cv2.BORDER_CONSTANT) == 0
+    place = moved(np.linalg.inv(test.to_frame) @ alignment.matrix, template.corners)
+    x0, y0, x1, y1 = _window(place.min(axis=0), place.max(axis=0), test.smooth.shape[1], test.smooth.shape[0])
+    to_test = np.array([[1, 0, x0], [0, 1, y0], [0, 0, 1.0]])
+    to_template = np.linalg.inv(template.to_frame) @ np.linalg.inv(alignment.matrix) @ test.to_frame @ to_test
+    inverse = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    size = (x1 - x0, y1 - y0)
+    outside = cv2.warpAffine(np.ones(template.shape, np.uint8), to_template[:2], size, flags=inverse) == 0
 
     def laid_over(image: NDArray[np.float32], onto: NDArray[np.float32]) -> NDArray[np.float32]:
-        seen = cv2.warpAffine(image, to_template[:2], size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-        seen[outside] = onto[outside]
-        return np.asarray(seen, np.float32)
+        seen = cv2.warpAffine(image, to_template[:2], size, flags=inverse, borderMode=cv2.BORDER_REPLICATE)
+        return np.where(outside, onto, seen).astype(np.float32, copy=False)
 
-    field = shift_field(laid_over(template.features, test.features), test.features)
-    smooth = laid_over(template.smooth, test.smooth)
-    correlation = LocalCorrelation(test.smooth)
-    if correlation.with_image(shifted(smooth, field)) < correlation.with_image(smooth) + GAIN:
+    features, smooth = test.features[y0:y1, x0:x1], test.smooth[y0:y1, x0:x1]
+    field = shift_field(laid_over(template.features, features), features)
+    unbent = laid_over(template.smooth, smooth)
+    correlation = LocalCorrelation(smooth)
+    if correlation.with_image(shifted(unbent, field)) < correlation.with_image(unbent) + GAIN:
         return alignment
-    scale = template.scale
-    return Alignment(
-        alignment.matrix, alignment.match, alignment.match_before, field * np.float32(scale), test.to_frame
+    zoom = size[0] / field.shape[1], size[1] / field.shape[0]
+    from_cell = np.array([[zoom[0], 0, zoom[0] / 2 - 0.5], [0, zoom[1], zoom[1] / 2 - 0.5], [0, 0, 1.0]])
+    return replace(
+        alignment, field=field * np.float32(template.scale), field_to_frame=test.to_frame @ to_test @ from_cell
     )
 
 
@@ -186,10 +189,10 @@ def _window(low: NDArray[np.float64], high: NDArray[np.float64], width: int, hei
     return int(x0), int(y0), int(x1), int(y1)
 
 
-def _distinct(ranked: list[Matrix], corners: NDArray[np.float64]) -> list[Matrix]:
-    """Without those that have come to where a better one already is."""
+def _distinct(matrices: list[Matrix], corners: NDArray[np.float64]) -> list[Matrix]:
+    """Without those that have come to where another already is."""
     kept: list[Matrix] = []
-    for matrix in ranked:
+    for matrix in matrices:
         place = moved(matrix, corners)
         if all(np.abs(place - moved(other, corners)).max() > 1.0 for other in kept):
             kept.append(matrix)
