@@ -54,6 +54,7 @@ def main() -> None:
         data="connectors (wangyuecqupt/Zero-shotanomaly-detector), 4096 x 3000, boxes annotated by eye",
         model=engine.info,
         result="\n".join(lines).rstrip(),
+        keep=arguments.model is None,
     )
     print(f"pictures in {folder}")
 

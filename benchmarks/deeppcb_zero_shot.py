@@ -40,7 +40,7 @@ def main() -> None:
         data=f"DeepPCB trainval.txt, {len(pairs)} of {len(everything)} pairs (tangsanli5201/DeepPCB)",
         model=report.model,
         result=f"{table(report)}\n\n{minutes:.1f} minutes on {arguments.jobs} processes",
-        keep=len(pairs) == len(everything),
+        keep=arguments.model is None and len(pairs) == len(everything),
     )
     folder = pictures_folder(NAME)
     title = f"DeepPCB, {len(pairs)} pairs"

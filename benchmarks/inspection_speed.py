@@ -10,7 +10,9 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -22,6 +24,8 @@ from edge_agent.inspection.inspection import Inspection
 from edge_agent.inspection.inspector import Inspector
 from edge_agent.inspection.recipe import Recipe
 from edge_agent.inspection.tiles import Layout, plan
+
+Outcome = TypeVar("Outcome")
 
 NAME = "inspection_speed"
 CLAIM = "below one second for a 1200 x 800 region on 2 CPU threads"
@@ -46,11 +50,12 @@ def main() -> None:
     tiles = sum(len(layout.tops) * len(layout.lefts) for layout in layouts)
     batch = np.random.default_rng(0).integers(0, 256, (tiles, height, width, 3), np.uint8)
 
-    inspections: list[Inspection] = []
-    totals, bare = [], []
+    inspections, totals, bare = [], [], []
     for part in parts:
-        totals.append(_ms(lambda part=part: inspections.append(inspector.inspect(part, recipe))))
-        bare.append(_ms(lambda: engine.infer(batch, batch)))
+        inspection, ms = _timed(partial(inspector.inspect, part, recipe))
+        inspections.append(inspection)
+        totals.append(ms)
+        bare.append(_timed(partial(engine.infer, batch, batch))[1])
     total, inference = (float(np.median(times[WARM_UP:])) for times in (totals, bare))
     slow = float(np.percentile(totals[WARM_UP:], 95))
     stages = {stage: _stage(inspections[WARM_UP:], stage) for stage in inspections[-1].timing_ms}
@@ -67,13 +72,14 @@ def main() -> None:
         data=f"simulated dsub25, {WIDTH} x {HEIGHT}, whole image, {THREADS} threads, {ROUNDS} parts after {WARM_UP}",
         model=engine.info,
         result="\n".join(lines),
+        keep=arguments.model is None,
     )
 
 
-def _ms(work: Callable[[], object]) -> float:
+def _timed(work: Callable[[], Outcome]) -> tuple[Outcome, float]:
     start = time.perf_counter()
-    work()
-    return (time.perf_counter() - start) * 1000
+    outcome = work()
+    return outcome, (time.perf_counter() - start) * 1000
 
 
 def _stage(inspections: list[Inspection], stage: str) -> float:

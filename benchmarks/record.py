@@ -34,7 +34,7 @@ def pictures_folder(name: str) -> Path:
     return folder
 
 
-def record(name: str, *, claim: str, data: str, model: ModelInfo, result: str, keep: bool = True) -> None:
+def record(name: str, *, claim: str, data: str, model: ModelInfo, result: str, keep: bool) -> None:
     """Print a result under its header and, if `keep`, write both to results/NAME.txt.
 
     Args:
@@ -43,7 +43,7 @@ def record(name: str, *, claim: str, data: str, model: ModelInfo, result: str, k
         data: in words, without a path.
         model: that was measured.
         result: lines of text.
-        keep: False for a run on a part of the data, which must not pass for the whole.
+        keep: False for a run on a part of the data or of another model, which must not pass for the product's.
     """
     size = f"{model.width} x {model.height}"
     text = "\n".join(

@@ -40,7 +40,7 @@ def main() -> None:
         data=f"{arguments.parts} simulated parts of {', '.join(CONNECTORS)}, 1200 x 800, seed {SEED}, objects on half",
         model=report.model,
         result="\n".join([simulated_table(report), "", *map(_text, wrong)]).rstrip(),
-        keep=arguments.parts == PARTS,
+        keep=arguments.model is None and arguments.parts == PARTS,
     )
     folder = pictures_folder(NAME)
     for outcome in wrong:
