@@ -35,7 +35,7 @@ class CameraSettings:
 
     Attributes:
         kind: "folder" (images in the order of their names), "video" (V4L2 device, RTSP address or video file),
-            "gstreamer" (a pipeline that ends in appsink; CSI cameras) or "simulated".
+            "gstreamer" (a pipeline that ends in appsink, or "csi") or "simulated".
         source: folder, device number or path, address, file, or pipeline; nothing for "simulated".
         loop: folder and video file: begin again at the end.
         width_px, height_px: size asked of a V4L2 device, or rendered by the simulated camera; 0 takes the source's own.

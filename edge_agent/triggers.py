@@ -151,6 +151,12 @@ class TriggerQueue:
             self._changed.notify_all()
 
     @property
+    def refusal(self) -> Reason | None:
+        """Why every new trigger is refused; None while they are accepted."""
+        with self._changed:
+            return self._refusal
+
+    @property
     def drained(self) -> bool:
         """Whether it is closed and every trigger has been taken."""
         with self._changed:

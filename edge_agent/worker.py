@@ -56,6 +56,11 @@ class Worker(ABC):
         return time.monotonic() - self._beat
 
     @property
+    def started(self) -> bool:
+        """Whether it was ever started."""
+        return self._thread is not None
+
+    @property
     def alive(self) -> bool:
         """Whether its thread runs."""
         return self._thread is not None and self._thread.is_alive()
@@ -100,16 +105,16 @@ class Supervisor:
         self._due = dict.fromkeys(self.workers, 0.0)
         self._pause = dict.fromkeys(self.workers, 0.0)
 
-    def start(self) -> None:
-        """Start every worker."""
-        for worker in self.workers:
-            self._start(worker)
+    def start(self, worker: Worker) -> None:
+        """Start one of the workers."""
+        self._started[worker], self._due[worker] = time.monotonic(), 0.0
+        worker.start()
 
     def look(self) -> None:
         """Restart what failed and whose pause is over. Call it often; it never waits."""
         now = time.monotonic()
         for worker in self.workers:
-            if worker.alive or worker.done or worker.stopping.is_set():
+            if worker.alive or worker.done or not worker.started or worker.stopping.is_set():
                 continue
             if not self._due[worker]:
                 sound = now - self._started[worker] > SOUND_AFTER_S
@@ -117,7 +122,7 @@ class Supervisor:
                 self._pause[worker], self._due[worker] = pause, now + pause
                 log.warning(event("worker-restarts", worker=worker.name, in_s=pause))
             elif now >= self._due[worker]:
-                self._start(worker)
+                self.start(worker)
 
     def failures(self) -> list[str]:
         """One text for each worker that failed and has not been restarted yet."""
@@ -127,13 +132,9 @@ class Supervisor:
         """Names of the running workers without a sign of life for so long: they hang."""
         return [worker.name for worker in self.workers if worker.alive and worker.silent_s > seconds]
 
-    def stop(self, timeout_s: float) -> None:
-        """Stop the workers one after the other, in their order; one that hangs is left behind and named."""
-        for worker in self.workers:
+    def stop(self, workers: Sequence[Worker], timeout_s: float) -> None:
+        """Stop these workers one after the other; one that hangs is left behind and named."""
+        for worker in workers:
             worker.stopping.set()
             if not worker.join(timeout_s):
                 log.error(event("worker-hangs", worker=worker.name, after_s=timeout_s))
-
-    def _start(self, worker: Worker) -> None:
-        self._started[worker], self._due[worker] = time.monotonic(), 0.0
-        worker.start()

@@ -45,7 +45,7 @@ def _look_until_done(supervisor: Supervisor, worker: Worker) -> None:
 def test_a_worker_sets_up_steps_and_tears_down_once() -> None:
     worker = Counter(last=5)
     supervisor = Supervisor([worker])
-    supervisor.start()
+    supervisor.start(worker)
     assert worker.join(10)
     supervisor.look()
     assert (worker.steps, worker.set_ups, worker.tear_downs, worker.done) == (5, 1, 1, True)
@@ -57,7 +57,7 @@ def test_a_failed_worker_is_restarted_and_named(
     monkeypatch.setattr(module, "RESTART_MIN_S", 0.02)
     worker = Counter(fails_at=(2, 4), last=6)
     supervisor = Supervisor([worker])
-    supervisor.start()
+    supervisor.start(worker)
     _look_until_done(supervisor, worker)
     assert (worker.steps, worker.set_ups, worker.tear_downs) == (6, 3, 3)
     assert 'worker-failed worker=counter why="camera 0: gone"' in caplog.messages
@@ -74,9 +74,9 @@ def test_a_waiting_worker_stops_at_once() -> None:
 
     worker = Sleeper()
     supervisor = Supervisor([worker])
-    supervisor.start()
+    supervisor.start(worker)
     began = time.monotonic()
-    supervisor.stop(timeout_s=5)
+    supervisor.stop([worker], timeout_s=5)
     assert time.monotonic() - began < 1
     assert worker.tear_downs == 1
     assert not worker.alive
@@ -92,10 +92,10 @@ def test_a_worker_that_hangs_is_named_and_left_behind(caplog: pytest.LogCaptureF
 
     worker = Hanging()
     supervisor = Supervisor([worker])
-    supervisor.start()
+    supervisor.start(worker)
     time.sleep(0.1)
     assert supervisor.silent(0.05) == ["counter"]
     assert supervisor.silent(5) == []
-    supervisor.stop(timeout_s=0.05)
+    supervisor.stop([worker], timeout_s=0.05)
     release.set()
     assert "worker-hangs worker=counter after_s=0.05" in caplog.messages

@@ -1,0 +1,237 @@
+"""Wiring: builds the parts, starts the workers, watches them, stops them in order.
+
+    trigger ─> capture ─> TriggerQueue ─> inspection ─> recorder ─> outbox ─> publisher ─> broker
+
+Capture, inspection and recorder are workers under one supervisor; the publisher has a thread of its own. The thread
+that calls `run` is the supervisor's: it also tells status and metrics, and feeds systemd's watchdog.
+"""
+
+from __future__ import annotations
+
+import logging
+import platform
+import queue
+import threading
+import time
+from typing import Any
+
+from edge_agent import __version__, health
+from edge_agent.cameras import open_camera
+from edge_agent.cameras.camera import Camera
+from edge_agent.capture import Capture, CommandCapture, SelfTriggeredCapture
+from edge_agent.config import Settings
+from edge_agent.engines import load_engine
+from edge_agent.errors import CommandError
+from edge_agent.inspecting import Inspected, Inspecting
+from edge_agent.inspection.inspection import Reason
+from edge_agent.inspection.recipe import Recipe
+from edge_agent.log import event
+from edge_agent.mqtt.publisher import MqttPublisher
+from edge_agent.recorder import Recorder
+from edge_agent.results.archive import Archive
+from edge_agent.results.outbox import Outbox
+from edge_agent.triggers import Trigger, TriggerQueue
+from edge_agent.worker import Supervisor, Worker
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 0.1  # how often the supervisor looks at everything
+METRICS_S = 10.0
+HANG_S = 20.0  # a worker that is silent for so long hangs; systemd's watchdog is no longer fed
+STOP_S = 10.0  # what each worker may take to finish the parts at hand when the agent stops
+SELF_TRIGGERED_QUEUE = 4  # free-run and folder: pictures between capture and disk, at most
+
+
+class Agent:
+    """The agent of one camera.
+
+    Args:
+        settings: all of agent.toml.
+        camera: takes the place of the one that the settings describe.
+
+    Raises:
+        RecipeError, ImageError: the recipe cannot be read.
+        StorageError: outbox or archive cannot be opened.
+    """
+
+    def __init__(self, settings: Settings, camera: Camera | None = None) -> None:
+        self.settings = settings
+        self.recipe = Recipe.load(settings.recipe.folder)
+        self._mode = settings.trigger.mode
+        limit = settings.trigger.queue if self._mode == "command" else SELF_TRIGGERED_QUEUE
+        self._triggers = TriggerQueue(limit, settings.trigger.deadline_s)
+        inspected: queue.SimpleQueue[Inspected | None] = queue.SimpleQueue()
+        self._capture = self._make_capture(camera or open_camera(settings.camera))
+        engine = settings.engine
+        self._inspecting = Inspecting(
+            lambda: load_engine(engine.model, engine.backend, engine.threads),
+            self.recipe,
+            self._triggers,
+            inspected,
+            settings.camera.live,
+        )
+        folder = settings.results.folder
+        self._outbox = Outbox(folder / "outbox.sqlite")
+        archive_mb = settings.results.archive_mb
+        self._publisher = MqttPublisher(settings.mqtt, self._outbox, self._command, self._info)
+        self._recorder = Recorder(
+            inspected,
+            self._triggers,
+            self._outbox,
+            Archive(folder / "archive", archive_mb) if archive_mb else None,
+            device=settings.device.name,
+            recipe=self.recipe,
+            thumbnail_width_px=settings.results.thumbnail_width_px,
+            recorded=self._publisher.wake,
+        )
+        self._supervisor = Supervisor([self._capture, self._inspecting, self._recorder])
+        self._began = time.monotonic()
+        self._status = ""
+        self._next_metrics = 0.0
+
+    def run(self, stop: threading.Event) -> int:
+        """Inspect until `stop` is set or a finite source has come to its end.
+
+        Returns:
+            0; 1 when results still wait for the broker at the end of a finite source; 2 when a folder cannot be read.
+
+        Raises:
+            ModelError, EngineError: the engine cannot be loaded at the start.
+        """
+        self._began = time.monotonic()
+        self._start_engine(stop)
+        try:
+            self._supervisor.start(self._capture)
+            self._supervisor.start(self._recorder)
+            self._publisher.start()
+            health.notify("READY=1")
+            log.info(event("agent-started", device=self.settings.device.name, mode=self._mode, recipe=self.recipe.name))
+            while not stop.wait(LOOK_S):
+                self._look()
+                if self._mode == "folder" and self._capture.trouble:
+                    return 2
+                if self._capture.done and not self._triggers.outstanding:
+                    return 0 if self._drained() else 1
+            return 0
+        finally:
+            self._stop()
+
+    def _make_capture(self, camera: Camera) -> Capture:
+        live, trigger = self.settings.camera.live, self.settings.trigger
+        if self._mode == "command":
+            return CommandCapture(camera, self._triggers, live)
+        if self._mode == "folder":
+            return SelfTriggeredCapture(camera, self._triggers, live, "file", 0.0)
+        return SelfTriggeredCapture(camera, self._triggers, live, "free-run", trigger.interval_s)
+
+    def _start_engine(self, stop: threading.Event) -> None:
+        """Without a first engine there is no agent: a wrong model is to be mended, not retried."""
+        self._supervisor.start(self._inspecting)
+        while not self._inspecting.ready.wait(0.01) and not stop.is_set():
+            if self._inspecting.failure:
+                self._outbox.close()
+                raise self._inspecting.failure
+
+    def _command(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Answer `command/inspect`; called on the MQTT thread."""
+        if self._mode != "command":
+            raise CommandError(f'this agent triggers itself; command "{name}" needs mode = "command" in [trigger]')
+        trigger = Trigger("command", arguments["part_id"])
+        refused = self._triggers.accept(trigger)
+        if refused:
+            log.warning(event("trigger-refused", part=trigger.part_id, code=refused.code, why=refused.text))
+            answer: dict[str, Any] = {"accepted": False, "code": refused.code, "reason": refused.text}
+        else:
+            answer = {"accepted": True, "reason": None, "id": trigger.id}
+        return answer | {"part_id": trigger.part_id}
+
+    def _look(self) -> None:
+        self._supervisor.look()
+        self._watch_disk()
+        hanging = [f"{name} hangs" for name in self._supervisor.silent(HANG_S)]
+        if not hanging:
+            health.notify("WATCHDOG=1")
+        refusal = self._triggers.refusal
+        troubles = [self._capture.trouble, self._inspecting.trouble, self._recorder.trouble]
+        troubles += [*self._supervisor.failures(), *hanging, refusal.text if refusal else ""]
+        self._tell("; ".join(filter(None, troubles)))
+        if time.monotonic() >= self._next_metrics:
+            self._next_metrics = time.monotonic() + METRICS_S
+            self._publisher.publish_metrics(self._metrics())
+
+    def _watch_disk(self) -> None:
+        """Refuse new triggers before the disk is so full that their results could not be recorded."""
+        folder, least = self.settings.results.folder, self.settings.results.min_free_mb
+        free = health.disk_free_mb(folder)
+        text = f"{free} MB are free at {folder}, {least} MB must be"
+        self._triggers.refuse(Reason("storage", text) if free < least else None)
+
+    def _tell(self, why: str) -> None:
+        if why == self._status:
+            return
+        self._status = why
+        state = "degraded" if why else "online"
+        self._publisher.set_status(state, why)
+        health.notify(f"STATUS={state} {why}".strip())
+        log.log(logging.WARNING if why else logging.INFO, event("status", state=state, why=why))
+
+    def _info(self) -> dict[str, Any]:
+        engine = self._inspecting.engine
+        return {
+            "device": self.settings.device.name,
+            "version": __version__,
+            "python": platform.python_version(),
+            "camera": self._capture.camera.name,
+            "trigger": self._mode,
+            "recipe": {"name": self.recipe.name, "version": self.recipe.version},
+            "engine": {
+                "name": engine.name,
+                "digest": engine.digest,
+                "backend": engine.backend,
+                "precision": engine.precision,
+            },
+        }
+
+    def _metrics(self) -> dict[str, Any]:
+        tally = self._recorder.tally
+        return {
+            "uptime_s": round(time.monotonic() - self._began, 1),
+            "results": {"ok": tally.ok, "ng": tally.ng, "error": tally.error},
+            "triggers_outstanding": self._triggers.outstanding,
+            "results_waiting": self._outbox.count(),
+            "memory_mb": health.memory_mb(),
+            "disk_free_mb": health.disk_free_mb(self.settings.results.folder),
+            "temperatures_c": health.temperatures(),
+            "clock_synced": health.clock_synced(),
+        }
+
+    def _drained(self) -> bool:
+        """Whether the broker has acknowledged everything, waiting for it as long as the settings allow."""
+        seconds = self.settings.trigger.drain_s
+        if self._publisher.drain(seconds):
+            return True
+        why = f"not acknowledged by {self.settings.mqtt.address} within {seconds:g} s; they are sent at the next start"
+        log.error(event("results-wait", count=self._outbox.count(), why=why))
+        return False
+
+    def _stop(self) -> None:
+        """In the direction of the data: no new triggers, then what is at hand is finished, then the broker is told."""
+        health.notify("STOPPING=1")
+        self._triggers.close(Reason("stopped", "the agent was stopped"))
+        self._supervisor.stop([self._capture], STOP_S)
+        for worker in (self._inspecting, self._recorder):
+            self._finish(worker)
+        if self._triggers.outstanding:
+            log.error(event("results-lost", count=self._triggers.outstanding, why="the agent could not finish"))
+        self._supervisor.stop([self._inspecting, self._recorder], STOP_S)
+        self._publisher.drain(1.0 if self._publisher.connected else 0.0)
+        self._publisher.stop()
+        waiting = self._outbox.count()
+        self._outbox.close()
+        log.info(event("agent-stopped", results=self._recorder.tally.total, waiting=waiting))
+
+    def _finish(self, worker: Worker) -> None:
+        end = time.monotonic() + STOP_S
+        while (worker.alive or not worker.done) and time.monotonic() < end:
+            self._supervisor.look()
+            worker.join(LOOK_S)

@@ -1,0 +1,31 @@
+"""What must be mended before the agent can start is one clear line and exit code 2, never a traceback."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.agent import AgentFolder, AgentProcess
+
+
+@pytest.mark.parametrize(
+    ("sections", "line"),
+    [
+        ({"recipe": {"folder": "no-recipe"}}, "no-recipe/recipe.toml: cannot be read"),
+        ({"engine": {"model": "no-model.onnx"}}, "no-model.onnx: cannot be read"),
+        ({"engine": {"model": "recipe/template.png"}}, "template.png: is no model that ONNX Runtime can load"),
+        ({"mqtt": {"prot": 1883}}, 'prot = 1883 is an unknown key; did you mean "port"?'),
+        ({"results": {"folder": "agent.toml/results"}}, "cannot be used"),
+    ],
+)
+def test_wrong_configuration_is_one_clear_line(
+    folder: AgentFolder, sections: dict[str, dict[str, object]], line: str
+) -> None:
+    folder.write_parts([False])
+    tables = {name: table for name, table in sections.items() if name != "mqtt"}
+    config = folder.write_config(**tables)
+    for key, value in sections.get("mqtt", {}).items():
+        config.write_text(config.read_text().replace("[mqtt]\n", f"[mqtt]\n{key} = {value}\n"))
+    with AgentProcess(config) as agent:
+        assert agent.wait() == 2
+        assert line in agent.log
+        assert "Traceback" not in agent.log
