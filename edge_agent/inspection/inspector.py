@@ -97,7 +97,7 @@ class Inspector:
             verdict, reasons, components = judge(found, recipe.limits)
             score_map = np.zeros(image.shape[:2], np.float32)
             score_map[y0:y1, x0:x1] = scores
-            aligned = np.zeros_like(image)
+            aligned = np.zeros(image.shape, np.uint8)  # untouched pages cost nothing, zeros_like would write them
             aligned[y0:y1, x0:x1] = template
         highest = components[0].score if components else 0.0
         return Inspection(verdict, reasons, highest, components, total, score_map, aligned)
