@@ -14,7 +14,7 @@ SUBCOMMANDS = ("run", "inspect", "teach", "check_config", "doctor", "demo")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one subcommand; every expected failure is one line on stderr and exit code 2."""
+    """Run one subcommand; every expected failure is one line on stderr, and exit code 2."""
     parser = argparse.ArgumentParser(
         prog="edge-agent", description="Inspects electrical connectors for foreign objects just before mating."
     )
@@ -26,7 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(arguments.main(arguments))
     except MatecheckError as error:
-        print(f"edge-agent: {error}", file=sys.stderr)
+        for line in str(error).splitlines():  # a configuration may have several errors
+            print(f"edge-agent: {line}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
