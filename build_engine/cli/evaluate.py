@@ -102,8 +102,8 @@ def _simulated(arguments: argparse.Namespace) -> int:
 
 def _share(text: str) -> float:
     value = float(text)
-    if not 0.0 < value <= 1.0:
-        raise argparse.ArgumentTypeError(f"must be above 0 and at most 1, but got {text}")
+    if not 0.0 <= value <= 1.0:
+        raise argparse.ArgumentTypeError(f"must be from 0 to 1, but got {text}")
     return value
 
 
