@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from tests.support.agent import BASE, AgentFolder, AgentProcess
+from tests.support.agent import AgentFolder, AgentProcess, in_turn, trigger
 from tests.support.broker import Broker
 from tests.support.listener import Listener
-
-
-def trigger(listener: Listener, part_id: str) -> None:
-    listener.client.publish(f"{BASE}/command/inspect", json.dumps({"part_id": part_id}), qos=1)
-
-
-def in_turn(listener: Listener, part_ids: list[str], timeout: float = 15) -> None:
-    """One trigger after the other, as a PLC does it: the next part comes when the last has its result."""
-    for part_id in part_ids:
-        before = len(listener.on("/result"))
-        trigger(listener, part_id)
-        listener.wait(lambda before=before: len(listener.on("/result")) > before, timeout)  # type: ignore[misc]
 
 
 def test_each_command_is_answered_and_gets_one_result_with_the_right_verdict(

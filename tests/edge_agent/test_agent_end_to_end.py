@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import cv2
@@ -10,7 +9,7 @@ import numpy as np
 
 from edge_agent.cameras.simulated import SimulatedCamera
 from edge_agent.inspection.recipe import Limits, Recipe
-from tests.support.agent import BASE, AgentFolder, AgentProcess
+from tests.support.agent import AgentFolder, AgentProcess, trigger
 from tests.support.broker import Broker
 from tests.support.listener import Listener
 
@@ -35,7 +34,7 @@ def test_200_triggers_are_200_results_each_once_in_order_with_the_right_verdict(
         while waiting:  # never more at once than the queue takes
             batch, waiting = waiting[:10], waiting[10:]
             for part_id in batch:
-                listener.client.publish(f"{BASE}/command/inspect", json.dumps({"part_id": part_id}), qos=1)
+                trigger(listener, part_id)
             listener.wait(lambda: len(listener.on("/result")) + len(waiting) >= PARTS, 60)  # noqa: B023
         assert agent.stop() == 0
 

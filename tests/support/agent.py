@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.inspection.recipe import Limits, Recipe
+from tests.support.listener import Listener
 from tests.support.models import write_difference_model
 
 BASE = "plant1/line3/jetson-07"
@@ -133,6 +135,19 @@ class AgentProcess:
     def wait(self, timeout_s: float = 20) -> int:
         """Wait for its end; its exit code."""
         return self.process.wait(timeout_s)
+
+
+def trigger(listener: Listener, part_id: str) -> None:
+    """What a PLC sends for each part."""
+    listener.client.publish(f"{BASE}/command/inspect", json.dumps({"part_id": part_id}), qos=1)
+
+
+def in_turn(listener: Listener, part_ids: list[str], timeout: float = 15) -> None:
+    """One trigger after the other, as a PLC does it: the next part comes when the last has its result."""
+    for part_id in part_ids:
+        before = len(listener.on("/result"))
+        trigger(listener, part_id)
+        listener.wait(lambda before=before: len(listener.on("/result")) > before, timeout)  # type: ignore[misc]
 
 
 def _lines(table: dict[str, Any]) -> str:

@@ -1,0 +1,135 @@
+"""What cannot be inspected is ERROR, never OK; and the next part is inspected again."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edge_agent.cameras.camera import Frame
+from edge_agent.engines import Engine, load_engine
+from edge_agent.engines.engine import ScoreMaps, Tiles
+from edge_agent.errors import EngineError, ModelError
+from edge_agent.inspecting import Inspected, Inspecting
+from edge_agent.inspection.inspection import Reason, Verdict
+from edge_agent.triggers import Trigger, TriggerQueue
+from tests.support.agent import MADE_UP, picture
+from tests.support.models import write_difference_model
+
+
+class FailingEngine(Engine):
+    """A real engine that raises what the test has put into `errors`, one an inference."""
+
+    def __init__(self, real: Engine, errors: list[Exception]) -> None:
+        self.info, self.backend = real.info, real.backend
+        self._real, self._errors = real, errors
+
+    def _infer(self, test: Tiles, template: Tiles) -> ScoreMaps:
+        if self._errors:
+            raise self._errors.pop(0)
+        return self._real.infer(test, template)
+
+    def close(self) -> None:
+        self._real.close()
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return write_difference_model(tmp_path / "difference.onnx", height=256, width=320)
+
+
+def _frame(number: int, image: NDArray[np.uint8]) -> Frame:
+    return Frame(image, datetime.now(timezone.utc), time.monotonic_ns(), number)
+
+
+def _inspect(load: Callable[[], Engine], images: list[NDArray[np.uint8]], live: bool = False) -> list[Inspected]:
+    triggers = TriggerQueue(limit=100, deadline_s=5)
+    inspected: queue.SimpleQueue[Inspected | None] = queue.SimpleQueue()
+    worker = Inspecting(load, MADE_UP, triggers, inspected, live)
+    worker.start()
+    assert worker.ready.wait(10)
+    for number, image in enumerate(images):
+        triggers.accept(Trigger("command", str(number)), _frame(number, image))
+    triggers.close(Reason("stopped", "the end"))
+    assert worker.join(20)
+    assert worker.done
+    out = [inspected.get() for _ in range(inspected.qsize())]
+    assert out.pop() is None
+    return [item for item in out if item]
+
+
+def _codes(items: list[Inspected]) -> list[str]:
+    return [
+        item.inspection.verdict.value if not item.inspection.reasons else item.inspection.reasons[0].code
+        for item in items
+    ]
+
+
+@pytest.mark.parametrize("error", [EngineError("out of memory"), ValueError("a bug")])
+def test_an_engine_that_fails_makes_one_error_and_is_loaded_again(model: Path, error: Exception) -> None:
+    errors, loaded = [error], []
+
+    def load() -> Engine:
+        loaded.append(1)
+        return FailingEngine(load_engine(model, threads=1), errors)
+
+    items = _inspect(load, [picture(1), picture(2), picture(3, sliver=True)])
+    assert _codes(items) == ["engine", "OK", "component"]
+    assert items[0].inspection.verdict is Verdict.ERROR
+    assert len(loaded) == 2
+
+
+def test_while_the_engine_cannot_be_loaded_each_part_is_an_error(model: Path) -> None:
+    calls: list[int] = []
+
+    def load() -> Engine:
+        calls.append(1)
+        if len(calls) in {2, 3}:
+            raise ModelError("gone", where="model.onnx")
+        return FailingEngine(load_engine(model, threads=1), [EngineError("lost")] if len(calls) == 1 else [])
+
+    items = _inspect(load, [picture(number) for number in range(4)])
+    assert _codes(items) == ["engine", "engine", "engine", "OK"]
+    assert items[1].inspection.reasons[0].text == "model.onnx: gone"
+
+
+def test_a_part_without_a_frame_is_an_error_with_its_reason(model: Path) -> None:
+    triggers = TriggerQueue(limit=1, deadline_s=5)
+    inspected: queue.SimpleQueue[Inspected | None] = queue.SimpleQueue()
+    worker = Inspecting(lambda: load_engine(model, threads=1), MADE_UP, triggers, inspected, live=False)
+    worker.start()
+    triggers.accept(Trigger("command", "a"), Reason("camera-lost", "unplugged"))
+    item = inspected.get(timeout=10)
+    worker.stopping.set()
+    assert worker.join(5)
+    assert item
+    assert item.frame is None
+    assert item.inspection.verdict is Verdict.ERROR
+    assert item.inspection.reasons == (Reason("camera-lost", "unplugged"),)
+
+
+def test_a_live_camera_that_repeats_its_frame_is_frozen(model: Path) -> None:
+    same = picture(1)
+    items = _inspect(lambda: load_engine(model, threads=1), [same, same, picture(2)], live=True)
+    assert _codes(items) == ["OK", "frozen", "OK"]
+
+
+def test_a_folder_may_hold_the_same_picture_twice(model: Path) -> None:
+    same = picture(1)
+    assert _codes(_inspect(lambda: load_engine(model, threads=1), [same, same])) == ["OK", "OK"]
+
+
+def test_a_wrong_model_at_the_start_fails_the_worker(tmp_path: Path) -> None:
+    worker = Inspecting(
+        lambda: load_engine(tmp_path / "none.onnx"), MADE_UP, TriggerQueue(1, 1), queue.SimpleQueue(), live=False
+    )
+    worker.start()
+    assert worker.join(10)
+    assert isinstance(worker.failure, ModelError)
+    assert not worker.ready.is_set()
