@@ -6,6 +6,7 @@ import json
 import logging
 import re
 import sys
+from pathlib import Path
 
 PLAIN = re.compile(r"[^\s=\"]+")
 
@@ -18,7 +19,15 @@ def event(name: str, **values: object) -> str:
 
 def to_stderr(level: int = logging.INFO) -> None:
     """Send the log of this process to stderr, with local time and level."""
-    handler = logging.StreamHandler(sys.stderr)
+    _send(logging.StreamHandler(sys.stderr), level)
+
+
+def to_file(path: Path, level: int = logging.INFO) -> None:
+    """Send the log of this process to a new file instead, the same way. Raises OSError."""
+    _send(logging.FileHandler(path, mode="w", encoding="utf-8"), level)
+
+
+def _send(handler: logging.Handler, level: int) -> None:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%dT%H:%M:%S"))
     logging.basicConfig(level=level, handlers=[handler], force=True)
 
