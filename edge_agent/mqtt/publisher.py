@@ -126,6 +126,8 @@ class MqttPublisher:
         if self._thread.is_alive():
             self._thread.join(GOODBYE_S + 2 * IDLE_S)
         self._wake_sender.close()
+        if not self._thread.is_alive():  # else it is stuck in an attempt to connect, and still looks at it
+            self._wake_receiver.close()
 
     # From here on: the MQTT thread.
 
