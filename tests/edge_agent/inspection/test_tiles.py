@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge_agent.engines import load_engine
+from edge_agent.inspection.tiles import OVERLAP, cut, join, merge_scales, plan, score
+from tests.support.models import write_difference_model
+
+TILE = (96, 128)
+
+
+@given(height=st.integers(1, 500), width=st.integers(1, 700))
+@settings(max_examples=60, deadline=None)
+def test_an_image_cut_and_joined_is_the_same_image(height: int, width: int) -> None:
+    image = np.random.default_rng(height * 1000 + width).integers(0, 256, (height, width, 3), np.uint8)
+    layout = plan(height, width, 1.0, TILE)
+    tiles = cut(image, layout, TILE)
+    assert tiles.shape[1:] == (*TILE, 3)
+    joined = join(tiles[..., 0].astype(np.float32), layout)
+    np.testing.assert_allclose(joined, image[..., 0], atol=1e-3)
+
+
+@given(length=st.integers(129, 5000))
+def test_tiles_are_the_fewest_that_overlap_enough(length: int) -> None:
+    lefts = plan(10, length, 1.0, TILE).lefts
+    gaps = np.diff(lefts)
+    assert lefts[0] == 0
+    assert lefts[-1] == length - TILE[1]
+    assert gaps.max() <= TILE[1] - OVERLAP
+    assert len(lefts) == 1 + -(-(length - TILE[1]) // (TILE[1] - OVERLAP))
+
+
+@pytest.mark.parametrize(("size", "native", "half"), [((100, 200), 1, 1), ((480, 640), 1, 1), ((800, 1200), 4, 1)])
+def test_few_tiles_are_enough(size: tuple[int, int], native: int, half: int) -> None:
+    for scale, count in ((1.0, native), (0.5, half)):
+        layout = plan(*size, scale, (480, 640))
+        assert len(layout.tops) * len(layout.lefts) == count
+
+
+def test_tiles_that_disagree_leave_no_seam() -> None:
+    layout = plan(96, 200, 1.0, TILE)
+    scores = np.stack([np.zeros(TILE, np.float32), np.ones(TILE, np.float32)])
+    row = join(scores, layout)[50]
+    assert row[0] == 0
+    assert row[-1] == 1
+    assert np.abs(np.diff(row)).max() < 0.05
+
+
+def test_an_object_on_the_border_of_tiles_is_seen_once_and_whole(tmp_path: Path) -> None:
+    engine = load_engine(write_difference_model(tmp_path / "m.onnx", height=TILE[0], width=TILE[1], offset=0.0))
+    template = np.full((150, 220, 3), 60, np.uint8)
+    test = template.copy()
+    test[60:80, 90:140] = 240
+    scores = score(engine, test, template, (1.0,))
+    assert scores.shape == (150, 220)
+    assert (scores[62:78, 92:138] > 0.9).all()
+    assert scores[:57].max() == scores[83:].max() == 0
+
+
+def test_all_scales_go_to_the_engine_in_one_call(tmp_path: Path) -> None:
+    engine = load_engine(write_difference_model(tmp_path / "m.onnx", height=TILE[0], width=TILE[1]))
+    batches: list[int] = []
+    infer = engine.infer
+    engine.infer = lambda test, template: (batches.append(len(test)), infer(test, template))[1]  # type: ignore[method-assign]
+    image = np.zeros((150, 220, 3), np.uint8)
+    score(engine, image, image, (1.0, 0.5))
+    assert batches == [4 + 1]
+
+
+def test_merged_scales_stay_between_zero_and_one_at_native_size() -> None:
+    native, half = np.zeros((90, 120), np.float32), np.ones((45, 60), np.float32)
+    merged = merge_scales([native, half], (90, 120))
+    assert merged.shape == (90, 120)
+    assert merged.dtype == np.float32
+    assert merged.min() >= 0
+    assert merged.max() <= 1
