@@ -9,6 +9,7 @@ import multiprocessing
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -16,6 +17,7 @@ from typing import TypeVar
 import cv2
 
 from edge_agent.engines import load_engine
+from edge_agent.errors import EngineError
 from edge_agent.inspection.inspector import Inspector
 
 Item = TypeVar("Item")
@@ -36,11 +38,19 @@ def inspect_each(
         items: what to work on.
         model: file of the model, None for the shipped one; load it once before to see that it can be.
         jobs: number of processes.
+
+    Raises:
+        EngineError: a process died.
+        MatecheckError: what `work` raises.
     """
     context = multiprocessing.get_context("spawn")  # a fork would copy the locks of other threads in a locked state
-    with ProcessPoolExecutor(jobs, context, _set_up, (model,)) as pool:
+    with ProcessPoolExecutor(max(1, min(jobs, len(items))), context, _set_up, (model,)) as pool:
         try:
             yield from pool.map(partial(_work, work), items)
+        except BrokenProcessPool as error:
+            raise EngineError(
+                "a process of the evaluation died", mend="if memory ran out, use fewer of them: --jobs"
+            ) from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
