@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -57,7 +58,7 @@ def _opening(grid: Grid, connector: Connector) -> Field:
         return disc(grid, width / 2)
     radius = 1.9
     top, half = width / 2 - radius, height / 2 - radius
-    bottom = top - 2 * half * float(np.tan(np.radians(10)))
+    bottom = top - 2 * half * math.tan(math.radians(10))
     return convex(grid, [(-top, -half), (top, -half), (bottom, half), (-bottom, half)], radius)
 
 
@@ -65,7 +66,7 @@ def _paint_flange(bench: Bench, flange: Field) -> None:
     """Plated sheet: fine sandy grain, blotches, some specks of dirt, a rounded edge."""
     blotches = 1 + 0.035 * bench.grain(2.2) + 0.03 * bench.grain(0.1) + 0.02 * bench.grain(7)
     specks = np.clip(bench.grain(0.22) - 3.2, 0, 1) * 0.6
-    colour = field(np.asarray(bench.connector.shell) * (blotches - specks)[..., None])
+    colour = field(field(bench.connector.shell) * (blotches - specks)[..., None])
     edge = smoothstep(0.0, -0.35, flange)
     sand = 0.0035 * bench.grain(0.05) + 0.002 * bench.grain(0.16)
     bench.surface.height[:] = FLANGE - 1.2
@@ -81,12 +82,12 @@ def _paint_shell(bench: Bench, opening: Field) -> None:
     surface.height += 0.12 * fillet
     profile = np.sqrt(np.clip(1 - ((opening - rim / 2) / (rim / 2)) ** 2, 0, 1))
     worn = 0.0022 * bench.grain(0.09) + 0.004 * bench.grain(1.2)
-    shell = field(np.asarray(bench.connector.shell) * (0.95 + 0.04 * bench.grain(0.5))[..., None])
+    shell = field(field(bench.connector.shell) * (0.95 + 0.04 * bench.grain(0.5))[..., None])
     height = field(RIM - 0.5 * rim * (1 - profile) + worn)
     surface.paint(grid.coverage(opening - rim), shell, height=height, metal=1.0, rough=0.30)
     depth = smoothstep(0.0, -wall_width, opening)
     wall = field(RIM - 0.25 + (bench.face - 0.1 - RIM + 0.25) * depth + 0.03 * worn)
-    dark = np.asarray(bench.connector.shell) * ((0.42 - 0.29 * depth) * (1 + 0.12 * bench.grain(0.08)))[..., None]
+    dark = field(bench.connector.shell) * ((0.42 - 0.29 * depth) * (1 + 0.12 * bench.grain(0.08)))[..., None]
     surface.paint(grid.coverage(opening), field(np.maximum(dark, 0.002)), height=wall, metal=0.7, rough=0.7)
     if bench.connector.family == "circular":
         _paint_keyways(bench)
@@ -94,14 +95,14 @@ def _paint_shell(bench: Bench, opening: Field) -> None:
 
 def _paint_keyways(bench: Bench) -> None:
     """A wide master keyway at the top and four narrow ones, cut into the inner wall."""
-    radius = bench.connector.opening[0] / 2
-    grid = bench.grid
+    radius = bench.connector.opening[0] / 2 - 0.15
     for turn, width in ((-90, 1.7), (-5, 0.9), (52, 0.9), (128, 0.9), (193, 0.9)):
-        angle = np.float32(np.radians(turn))
-        along = grid.x * np.cos(angle) + grid.y * np.sin(angle)
-        across = grid.y * np.cos(angle) - grid.x * np.sin(angle)
-        slot = field(np.maximum(np.abs(across) - width / 2, np.abs(along - radius + 0.15) - 0.5))
-        bench.surface.paint(grid.coverage(slot), (0.03, 0.035, 0.035), height=RIM - 0.9, metal=0.5, rough=0.6)
+        cosine, sine = math.cos(math.radians(turn)), math.sin(math.radians(turn))
+        near = bench.window(radius * cosine, radius * sine, 1.5)
+        along = near.grid.x * cosine + near.grid.y * sine
+        across = near.grid.y * cosine - near.grid.x * sine
+        slot = near.grid.coverage(field(np.maximum(np.abs(across) - width / 2, np.abs(along - radius) - 0.5)))
+        near.surface.paint(slot, (0.03, 0.035, 0.035), height=RIM - 0.9, metal=0.5, rough=0.6)
 
 
 def _paint_insert(bench: Bench, opening: Field, inside: Field) -> None:
@@ -110,7 +111,7 @@ def _paint_insert(bench: Bench, opening: Field, inside: Field) -> None:
     numbers = _numbers(bench)
     mottle = 1 + 0.07 * bench.grain(0.9) + 0.10 * bench.grain(0.08)
     fibres = np.clip(bench.grain(0.11) - 2.3, 0, 1.5) * 0.018
-    colour = np.asarray(bench.connector.insert) * (mottle + 0.9 * numbers)[..., None] + fibres[..., None]
+    colour = field(bench.connector.insert) * (mottle + 0.9 * numbers)[..., None] + fibres[..., None]
     step = 0.07 * smoothstep(-wall - 0.75, -wall - 0.85, opening) - 0.16 * smoothstep(-wall - 0.2, -wall, opening)
     relief = 0.0035 * bench.grain(0.06) + 0.002 * bench.grain(0.12) + 0.06 * numbers
     height = field(bench.face - 0.07 + step + relief)

@@ -66,12 +66,13 @@ def make_object(kind: str, length: float, light: Light, rng: np.random.Generator
         grid.scale,
     )
     model = _MODELLERS[kind](turned, length, rng)
-    colour = develop(shade(model.surface, OVERSAMPLING, light))
+    colour = develop(shade(model.surface, OVERSAMPLING, [light])[0])
     size = (side, side)
     premultiplied = field(cv2.resize(colour * model.cover[..., None], size, interpolation=cv2.INTER_AREA))
     alpha = _soft(field(cv2.resize(model.cover, size, interpolation=cv2.INTER_AREA)))
     away = 0.8 + 0.55 * model.lift
-    move = np.array([[1, 0, -np.cos(light.azimuth) * away], [0, 1, -np.sin(light.azimuth) * away]], np.float32)
+    x, y = light.direction
+    move = np.array([[1, 0, -x * away], [0, 1, -y * away]], np.float32)
     cast = cv2.warpAffine(alpha, move, size, flags=cv2.INTER_LINEAR)
     contact = cv2.GaussianBlur(alpha, (0, 0), 1.2 + 0.35 * model.lift)
     shadow = np.clip(0.34 * cv2.GaussianBlur(cast, (0, 0), 0.8 + 0.3 * model.lift) + 0.30 * contact, 0, 0.6)

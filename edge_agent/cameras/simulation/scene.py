@@ -64,11 +64,12 @@ def build_scene(connector: Connector, width: int, height: int) -> Scene:
     alpha = np.zeros((size[1], size[0]), np.float32)
     alpha[frame] = cv2.resize(cv2.GaussianBlur(layout.cover, (0, 0), 1.0), small, interpolation=cv2.INTER_AREA)
     views = []
-    for light in LIGHTS:
-        linear = field(cv2.GaussianBlur(shade(panel, scale, light), (0, 0), PANEL_BLUR * scale))
+    far_and_near = zip(LIGHTS, shade(panel, scale, LIGHTS), shade(layout.surface, grid.scale, LIGHTS), strict=True)
+    for light, far, near in far_and_near:
+        linear = field(cv2.GaussianBlur(far, (0, 0), PANEL_BLUR * scale))
         linear *= (1 - 0.75 * _drop_shadow(alpha, scale, light))[..., None]
-        near = cv2.resize(shade(layout.surface, grid.scale, light), small, interpolation=cv2.INTER_AREA)
-        linear[frame] += alpha[frame][..., None] * (near - linear[frame])
+        sharp = cv2.resize(near, small, interpolation=cv2.INTER_AREA)
+        linear[frame] += alpha[frame][..., None] * (sharp - linear[frame])
         views.append(develop(field(cv2.GaussianBlur(linear, (0, 0), SENSOR_BLUR))))
     face = np.zeros((size[1], size[0]), np.uint8)
     face[frame][cv2.resize(layout.inside, small, interpolation=cv2.INTER_AREA) > 0.5] = 255
@@ -99,7 +100,8 @@ def develop(linear: Picture) -> Picture:
 def _drop_shadow(cover: Field, scale: float, light: Light) -> Field:
     """Shadow of the flange on the panel."""
     away = 0.55 * scale
-    shift = np.array([[1, 0, -np.cos(light.azimuth) * away], [0, 1, -np.sin(light.azimuth) * away]], np.float32)
+    x, y = light.direction
+    shift = np.array([[1, 0, -x * away], [0, 1, -y * away]], np.float32)
     moved = cv2.warpAffine(cover, shift, (cover.shape[1], cover.shape[0]), flags=cv2.INTER_LINEAR)
     return field(cv2.GaussianBlur(moved, (0, 0), 0.4 * scale))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from edge_agent.cameras.simulation.bench import FLANGE, Bench
@@ -26,7 +28,8 @@ def _paint_jack_screw(bench: Bench, x: float, y: float, turn: float) -> None:
     """A hexagon with a round collar and a threaded bore."""
     surface, grid = bench.surface, bench.grid
     marks = 0.004 * bench.grain(0.09)
-    corners = [(x + 2.35 * np.cos(turn + k * np.pi / 3), y + 2.35 * np.sin(turn + k * np.pi / 3)) for k in range(6)]
+    turns = [turn + k * math.pi / 3 for k in range(6)]
+    corners = [(x + 2.35 * math.cos(each), y + 2.35 * math.sin(each)) for each in turns]
     hexagon = convex(grid, corners, 0.1)
     bevel = field(FLANGE + 0.5 + 0.25 * smoothstep(0.0, -0.3, hexagon) + marks)
     surface.paint(grid.coverage(hexagon), STEEL, height=bevel, metal=1.0, rough=0.4)
@@ -44,9 +47,9 @@ def _paint_pan_head(bench: Bench, x: float, y: float, turn: float) -> None:
     away = disc(grid, 0.0, x, y)
     head = field(FLANGE + 0.35 * smoothstep(1.85, 1.30, away) + 0.0025 * bench.grain(0.09))
     surface.paint(grid.coverage(away - 1.8), STEEL, height=head, metal=1.0, rough=0.35)
-    cosine, sine = np.float32(np.cos(turn)), np.float32(np.sin(turn))
-    u = np.abs((grid.x - np.float32(x)) * cosine + (grid.y - np.float32(y)) * sine)
-    v = np.abs((grid.y - np.float32(y)) * cosine - (grid.x - np.float32(x)) * sine)
+    cosine, sine = math.cos(turn), math.sin(turn)
+    u = np.abs((grid.x - x) * cosine + (grid.y - y) * sine)
+    v = np.abs((grid.y - y) * cosine - (grid.x - x) * sine)
     cross = field(np.minimum(np.maximum(u - 0.95, v - 0.22), np.maximum(v - 0.95, u - 0.22)))
     depth = field(FLANGE - 0.1 - 0.35 * smoothstep(0.0, -0.15, cross))
     surface.paint(grid.coverage(cross), SHADED, height=depth, metal=0.9, rough=0.5)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -75,32 +77,40 @@ class Light:
     ambient: float = 0.55
     ring_angle: float = 0.62
 
+    @property
+    def direction(self) -> tuple[float, float]:
+        """Unit vector in the picture towards the key light."""
+        return math.cos(self.azimuth), math.sin(self.azimuth)
 
-def shade(surface: Surface, scale: float, light: Light) -> Picture:
-    """The surface as the lens sees it.
+
+def shade(surface: Surface, scale: float, lights: Sequence[Light]) -> list[Picture]:
+    """The surface as the lens sees it, once under each lighting.
 
     Args:
         surface: what is lit.
         scale: pixels per mm.
-        light: the lighting.
+        lights: the lightings; all share the work on the relief.
 
     Returns:
-        float32 [H, W, 3] B G R, linear light, about 0..1, highlights above.
+        float32 [H, W, 3] B G R each, linear light, about 0..1, highlights above.
     """
     slope_x = cv2.Sobel(surface.height, cv2.CV_32F, 1, 0, ksize=3, scale=scale / 8)
     slope_y = cv2.Sobel(surface.height, cv2.CV_32F, 0, 1, ksize=3, scale=scale / 8)
-    nz = 1 / np.sqrt(1 + slope_x**2 + slope_y**2)
-    nx, ny = -slope_x * nz, -slope_y * nz
-    towards = (np.cos(light.azimuth) * 0.64, np.sin(light.azimuth) * 0.64, 0.77)
-    lambert = np.clip(nx * towards[0] + ny * towards[1] + nz * towards[2], 0, 1)
+    nz = field(1 / np.sqrt(1 + slope_x**2 + slope_y**2))
+    nx, ny = field(-slope_x * nz), field(-slope_y * nz)
     open_sky = occlusion(surface.height, scale)
-    lit = 1 - cast_shadow(surface.height, scale, light.azimuth, 1.3)
-    diffuse = light.ambient * open_sky + light.key * lambert * lit
-    specular = _reflection(nx, ny, nz, surface.rough, light) * (0.25 + 0.75 * open_sky)
     metal = surface.metal[..., None]
     tint = 0.045 + metal * (surface.albedo - 0.045)
     body = surface.albedo * (1 - 0.72 * metal)
-    return field(body * diffuse[..., None] + tint * specular[..., None] + surface.glow)
+    pictures = []
+    for light in lights:
+        x, y = light.direction
+        lambert = np.clip(nx * (0.64 * x) + ny * (0.64 * y) + nz * 0.77, 0, 1)
+        lit = 1 - cast_shadow(surface.height, scale, light, steepness=1.3)
+        diffuse = light.ambient * open_sky + light.key * lambert * lit
+        specular = _reflection(nx, ny, nz, surface.rough, light) * (0.25 + 0.75 * open_sky)
+        pictures.append(field(body * diffuse[..., None] + tint * specular[..., None] + surface.glow))
+    return pictures
 
 
 def _reflection(nx: Field, ny: Field, nz: Field, rough: Field, light: Light) -> Field:
@@ -109,7 +119,8 @@ def _reflection(nx: Field, ny: Field, nz: Field, rough: Field, light: Light) -> 
     spread = 0.16 + rough * 0.55
     ring = np.exp(-(((angle - light.ring_angle) / spread) ** 2)) * (0.28 / spread)
     rx, ry = 2 * nz * nx, 2 * nz * ny
-    off = (rx - np.cos(light.azimuth) * 0.75) ** 2 + (ry - np.sin(light.azimuth) * 0.75) ** 2
+    x, y = light.direction
+    off = (rx - 0.75 * x) ** 2 + (ry - 0.75 * y) ** 2
     box = np.exp(-off / spread**2 / 1.4) * (0.4 / spread)
     room = 0.16 + 0.10 * np.clip(-ry, -1, 1) + 0.05 * np.clip(rx, -1, 1)
     return field(light.ring * ring + 1.4 * light.key * box + room * light.ambient)
@@ -123,7 +134,7 @@ def occlusion(height: Field, scale: float) -> Field:
     return field(1 / (1 + hidden))
 
 
-def cast_shadow(height: Field, scale: float, azimuth: float, steepness: float) -> Field:
+def cast_shadow(height: Field, scale: float, light: Light, steepness: float) -> Field:
     """Soft shadow under the key light, 0 lit … 1 dark. `steepness` is the tangent of the light's elevation."""
     small = cv2.resize(height, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     reach = min(float(small.max() - small.min()) / steepness, 2.5)
@@ -131,7 +142,7 @@ def cast_shadow(height: Field, scale: float, azimuth: float, steepness: float) -
     excess = np.zeros_like(small)
     for step in range(1, steps + 1):
         away = reach * step / steps
-        shift_x, shift_y = np.cos(azimuth) * away * scale / 2, np.sin(azimuth) * away * scale / 2
+        shift_x, shift_y = (axis * away * scale / 2 for axis in light.direction)
         move = np.array([[1, 0, -shift_x], [0, 1, -shift_y]], np.float32)
         size = (small.shape[1], small.shape[0])
         moved = cv2.warpAffine(small, move, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
