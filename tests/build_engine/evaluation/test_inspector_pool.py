@@ -46,5 +46,5 @@ def test_an_expected_failure_in_a_process_keeps_its_place_and_its_mend(model) ->
 
 
 def test_a_process_that_dies_is_an_engine_error_that_says_what_to_do(model) -> None:
-    with pytest.raises(EngineError, match="died; .*--jobs"):
+    with pytest.raises(EngineError, match=r"died; .*--jobs"):
         list(inspect_each(die, range(3), model=model, jobs=1))
