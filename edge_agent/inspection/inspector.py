@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -26,8 +26,33 @@ MIN_VISIBLE = 0.95  # share of the region that must lie inside the frame
 HALO = 16  # pixels around the region that the network sees too
 
 
+@dataclass(frozen=True, eq=False)
+class Registered:
+    """A frame that may be judged, with the template warped onto it; both cut to a window around the region.
+
+    Attributes:
+        image: BGR uint8 [H, W, 3], the full frame.
+        recipe: what the part should look like.
+        window: x0, y0, x1, y1 of the cut in the frame.
+        test, template: BGR uint8 [h, w, 3].
+        outside: bool [h, w], True where nothing is looked for.
+        timing_ms: duration of each stage so far.
+    """
+
+    image: NDArray[np.uint8]
+    recipe: Recipe
+    window: Window
+    test: NDArray[np.uint8]
+    template: NDArray[np.uint8]
+    outside: NDArray[np.bool_]
+    timing_ms: dict[str, float]
+
+
 class Inspector:
-    """Inspects frames. Keeps what it has worked out for the last recipe. One thread owns it, as it owns the engine."""
+    """Inspects frames in two halves: `register` needs no engine, `judge` does; `inspect` is both in a row.
+
+    Keeps what it has worked out for the last recipe. One thread owns it, as it owns the engine; or one thread each half.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -49,58 +74,55 @@ class Inspector:
             previous_digest: `quality.digest` of the frame before, of a live camera: an identical one is refused.
             clock: nanoseconds, for the durations of the stages.
         """
+        registered = self.register(image, recipe, previous_digest=previous_digest, clock=clock)
+        return registered if isinstance(registered, Inspection) else self.judge(registered, clock=clock)
+
+    def register(
+        self,
+        image: NDArray[np.uint8],
+        recipe: Recipe,
+        *,
+        previous_digest: str | None = None,
+        clock: Callable[[], int] = time.perf_counter_ns,
+    ) -> Registered | Inspection:
+        """The first half: quality gate and registration. An Inspection, with verdict ERROR, where it ends here."""
         timing = _Timing(clock)
         try:
-            return replace(self._inspect(image, recipe, previous_digest, timing), timing_ms=timing.stages)
+            with timing.stage("quality"):
+                _check_shape(image, recipe)
+                prepared = self._prepare(recipe)
+                if previous_digest is not None and quality.digest(image) == previous_digest:
+                    raise _RefusedError("frozen", "the frame is identical to the one before")
+                x0, y0, x1, y1 = prepared.window
+                refusal = quality.check(quality.measure(image[y0:y1, x0:x1], prepared.mask), prepared.quality)
+                if refusal:
+                    raise _RefusedError(refusal.code, refusal.text)
+            with timing.stage("alignment"):
+                return _registered(image, prepared, timing.stages)
         except _RefusedError as refused:
             return Inspection(Verdict.ERROR, (refused.reason,), timing_ms=timing.stages)
+
+    def judge(self, registered: Registered, *, clock: Callable[[], int] = time.perf_counter_ns) -> Inspection:
+        """The second half: tiles through the network, components, verdict."""
+        timing = _Timing(clock, dict(registered.timing_ms))
+        recipe, (x0, y0, x1, y1) = registered.recipe, registered.window
+        shape = registered.image.shape
+        try:
+            with timing.stage("inference"):
+                scores = tiles.score(self.engine, registered.test, registered.template, recipe.scales)
+                scores[registered.outside] = 0.0
         except EngineError as error:
             return Inspection(Verdict.ERROR, (Reason("engine", str(error)),), timing_ms=timing.stages)
-
-    def _inspect(
-        self, image: NDArray[np.uint8], recipe: Recipe, previous_digest: str | None, timing: _Timing
-    ) -> Inspection:
-        with timing.stage("quality"):
-            _check_shape(image, recipe)
-            prepared = self._prepare(recipe)
-            if previous_digest is not None and quality.digest(image) == previous_digest:
-                raise _RefusedError("frozen", "the frame is identical to the one before")
-            x0, y0, x1, y1 = prepared.window
-            refusal = quality.check(quality.measure(image[y0:y1, x0:x1], prepared.mask), prepared.quality)
-            if refusal:
-                raise _RefusedError(refusal.code, refusal.text)
-
-        with timing.stage("alignment"):
-            alignment = prepared.aligner.align(image)
-            if alignment.match < MIN_MATCH:
-                raise _RefusedError(
-                    "not-registered",
-                    f"the part does not match the template: agreement {alignment.match:.2f}, {MIN_MATCH:.2f} is needed",
-                )
-            region = moved(alignment.matrix, prepared.polygon - 0.5) + 0.5
-            window, mask = _mask(region, image.shape[:2])
-            visible = int(np.count_nonzero(mask)) / max(cv2.contourArea(region.astype(np.float32)), 1.0)
-            if visible < MIN_VISIBLE:
-                raise _RefusedError("region-outside", f"only {visible:.0%} of the region is inside the frame")
-            x0, y0, x1, y1 = window
-            test = image[y0:y1, x0:x1]
-            template, known = warp(recipe.template, alignment, window)
-            template = np.where(known[..., None], template, test)
-
-        with timing.stage("inference"):
-            scores = tiles.score(self.engine, test, template, recipe.scales)
-            scores[(mask == 0) | ~known] = 0.0
-
         with timing.stage("components"):
             threshold = recipe.limits.threshold or self.engine.info.threshold
             found, total = find_components(scores, threshold, recipe.mm_per_px, origin=(x0, y0))
             verdict, reasons, components = judge(found, recipe.limits)
-            score_map = np.zeros(image.shape[:2], np.float32)
+            score_map = np.zeros(shape[:2], np.float32)
             score_map[y0:y1, x0:x1] = scores
-            aligned = np.zeros(image.shape, np.uint8)  # untouched pages cost nothing, zeros_like would write them
-            aligned[y0:y1, x0:x1] = template
+            aligned = np.zeros(shape, np.uint8)  # untouched pages cost nothing, zeros_like would write them
+            aligned[y0:y1, x0:x1] = registered.template
         highest = components[0].score if components else 0.0
-        return Inspection(verdict, reasons, highest, components, total, score_map, aligned)
+        return Inspection(verdict, reasons, highest, components, total, score_map, aligned, timing.stages)
 
     def _prepare(self, recipe: Recipe) -> _Prepared:
         if self._prepared is None or self._prepared.recipe is not recipe:
@@ -144,6 +166,25 @@ class _RefusedError(Exception):
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
         self.reason = Reason(code, text)
+
+
+def _registered(image: NDArray[np.uint8], prepared: _Prepared, timing_ms: dict[str, float]) -> Registered:
+    alignment = prepared.aligner.align(image)
+    if alignment.match < MIN_MATCH:
+        raise _RefusedError(
+            "not-registered",
+            f"the part does not match the template: agreement {alignment.match:.2f}, {MIN_MATCH:.2f} is needed",
+        )
+    region = moved(alignment.matrix, prepared.polygon - 0.5) + 0.5
+    window, mask = _mask(region, image.shape[:2])
+    visible = int(np.count_nonzero(mask)) / max(cv2.contourArea(region.astype(np.float32)), 1.0)
+    if visible < MIN_VISIBLE:
+        raise _RefusedError("region-outside", f"only {visible:.0%} of the region is inside the frame")
+    x0, y0, x1, y1 = window
+    test = image[y0:y1, x0:x1]
+    template, known = warp(prepared.recipe.template, alignment, window)
+    template = np.where(known[..., None], template, test)
+    return Registered(image, prepared.recipe, window, test, template, (mask == 0) | ~known, timing_ms)
 
 
 def _check_shape(image: NDArray[np.uint8], recipe: Recipe) -> None:
