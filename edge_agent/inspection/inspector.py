@@ -51,7 +51,7 @@ class Registered:
 class Inspector:
     """Inspects frames in two halves: `register` needs no engine, `judge` does; `inspect` is both in a row.
 
-    Keeps what it has worked out for the last recipe. One thread owns it, as it owns the engine; or one thread each half.
+    Keeps what it has worked out for the last recipe. One thread owns it, as it owns the engine; or one owns each half.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -91,12 +91,7 @@ class Inspector:
             with timing.stage("quality"):
                 _check_shape(image, recipe)
                 prepared = self._prepare(recipe)
-                if previous_digest is not None and quality.digest(image) == previous_digest:
-                    raise _RefusedError("frozen", "the frame is identical to the one before")
-                x0, y0, x1, y1 = prepared.window
-                refusal = quality.check(quality.measure(image[y0:y1, x0:x1], prepared.mask), prepared.quality)
-                if refusal:
-                    raise _RefusedError(refusal.code, refusal.text)
+                _check_quality(image, prepared, previous_digest)
             with timing.stage("alignment"):
                 return _registered(image, prepared, timing.stages)
         except _RefusedError as refused:
@@ -168,6 +163,15 @@ class _RefusedError(Exception):
         self.reason = Reason(code, text)
 
 
+def _check_quality(image: NDArray[np.uint8], prepared: _Prepared, previous_digest: str | None) -> None:
+    if previous_digest is not None and quality.digest(image) == previous_digest:
+        raise _RefusedError("frozen", "the frame is identical to the one before")
+    x0, y0, x1, y1 = prepared.window
+    refusal = quality.check(quality.measure(image[y0:y1, x0:x1], prepared.mask), prepared.quality)
+    if refusal:
+        raise _RefusedError(refusal.code, refusal.text)
+
+
 def _registered(image: NDArray[np.uint8], prepared: _Prepared, timing_ms: dict[str, float]) -> Registered:
     alignment = prepared.aligner.align(image)
     if alignment.match < MIN_MATCH:
@@ -183,7 +187,8 @@ def _registered(image: NDArray[np.uint8], prepared: _Prepared, timing_ms: dict[s
     x0, y0, x1, y1 = window
     test = image[y0:y1, x0:x1]
     template, known = warp(prepared.recipe.template, alignment, window)
-    template = np.where(known[..., None], template, test)
+    if not known.all():
+        template = np.where(known[..., None], template, test)
     return Registered(image, prepared.recipe, window, test, template, (mask == 0) | ~known, timing_ms)
 
 
