@@ -52,7 +52,7 @@ class Display:
         """Leave the last state standing."""
         if self._live:
             self._live.stop()
-        else:
+        elif self.rows:
             self._say(str(Tally.of(self.rows)))
 
     def add(self, row: Row) -> None:
