@@ -1,0 +1,45 @@
+"""build-engine export: a training run as an ONNX model with its card."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the subcommand."""
+    parser = subparsers.add_parser(
+        "export",
+        help="write a trained network as ONNX, with its card",
+        description="Opset 18, uint8 NHWC in, float score map out; checked against PyTorch before it is written.",
+    )
+    parser.add_argument("run", type=Path, help="folder of a training run")
+    parser.add_argument("--output", type=Path, required=True, help="ONNX file to write; its card is written beside it")
+    parser.add_argument("--version", dest="model_version", default="1", help="version in the metadata")
+    parser.add_argument(
+        "--threshold", type=float, default=0.5, help="score at which a pixel counts (default: %(default)s)"
+    )
+    parser.add_argument("--size", type=int, nargs=2, metavar=("H", "W"), default=(480, 640), help="tile in pixels")
+    parser.set_defaults(main=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Export, and say what was written."""
+    from build_engine.model_card import write_card
+    from build_engine.onnx_export import export
+    from build_engine.training.checkpoint import FILE, Checkpoint
+
+    checkpoint = Checkpoint.load(arguments.run / FILE)
+    output: Path = arguments.output
+    output.parent.mkdir(parents=True, exist_ok=True)
+    difference = export(
+        checkpoint.network(),
+        output,
+        name=checkpoint.settings.network,
+        version=arguments.model_version,
+        threshold=arguments.threshold,
+        size=tuple(arguments.size),
+    )
+    card = write_card(checkpoint, output)
+    print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, differs from PyTorch by at most {difference:.1e}; {card}")
+    return 0

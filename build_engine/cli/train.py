@@ -1,0 +1,91 @@
+"""build-engine train: train a pair network on synthetic differences."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+from build_engine.training.settings import TrainingSettings
+from edge_agent.errors import UsageError
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the subcommand."""
+    default = TrainingSettings()
+    parser = subparsers.add_parser(
+        "train",
+        help="train a network on synthetic pairs made of photographs",
+        description="Writes checkpoint.pt, train.log and curves.png into --output; --resume goes on where it stopped.",
+    )
+    parser.add_argument("--photographs", type=Path, required=True, help="folder of photographs, any subject")
+    parser.add_argument("--output", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--resume", action="store_true", help="go on with the checkpoint in --output")
+    parser.add_argument("--network", choices=("compact", "paper"), default=default.network)
+    parser.add_argument("--width", type=float, default=default.width, help="factor on all channel numbers")
+    parser.add_argument("--norm", choices=("instance", "layer", "batch"), default=default.norm)
+    parser.add_argument("--recipe", choices=("default", "paper"), default=default.recipe, help="mixture of pairs")
+    parser.add_argument("--iterations", type=int, default=default.iterations)
+    parser.add_argument("--batch", type=int, default=default.batch)
+    parser.add_argument("--learning-rate", type=float, default=default.learning_rate)
+    parser.add_argument("--weight-decay", type=float, default=default.weight_decay)
+    parser.add_argument("--smoothing", type=float, default=default.smoothing, help="label smoothing")
+    parser.add_argument("--seed", type=int, default=default.seed)
+    parser.add_argument("--no-bf16", dest="bf16", action="store_false", help="float32 even where bfloat16 is faster")
+    parser.add_argument("--threads", type=int, default=0, help="threads of PyTorch (default: its own choice)")
+    parser.add_argument("--workers", type=int, default=1, help="processes that make pairs (default: %(default)s)")
+    parser.set_defaults(main=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train with a progress bar on stderr."""
+    import torch
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    from build_engine.training.checkpoint import FILE
+    from build_engine.training.curves import draw_curves
+    from build_engine.training.loop import train
+
+    output: Path = arguments.output
+    if not arguments.resume and (output / FILE).exists():
+        raise UsageError("holds a run already", where=str(output), mend="name another folder or add --resume")
+    output.mkdir(parents=True, exist_ok=True)
+    _log_to(output / "train.log")
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    chosen = {
+        field.name: getattr(arguments, field.name) for field in fields(TrainingSettings) if field.name in arguments
+    }
+    settings = TrainingSettings(**chosen)
+    columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, TextColumn("loss {task.fields[loss]:.4f}"), disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("", total=settings.iterations, loss=float("nan"))
+
+        class Bar:
+            def update(self, iteration: int, loss: float) -> None:
+                bar.update(task, completed=iteration, loss=loss)
+
+        last = train(
+            arguments.photographs, output, settings, workers=arguments.workers, resume=arguments.resume, progress=Bar()
+        )
+    draw_curves(last.history, output / "curves.png")
+    figures = {key: round(value, 4) for key, value in last.history[-1].items()}
+    print(f"trained: {figures}; {output / FILE}, curves.png, train.log")
+    return 0
+
+
+def _log_to(file: Path) -> None:
+    handler = logging.FileHandler(file)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    log = logging.getLogger("build_engine")
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)

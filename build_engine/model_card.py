@@ -1,0 +1,53 @@
+"""The card beside a model: how it was made and what it costs, measured or read from the run."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from build_engine.networks.similarity_contrast import count_gmac, count_parameters
+from build_engine.training.checkpoint import Checkpoint
+from build_engine.training.settings import TrainingSettings
+
+RESULTS = "## Results"
+
+
+def write_card(checkpoint: Checkpoint, model: Path) -> Path:
+    """Write `<model>.md`; a section "Results" that stands there is kept: people fill it from benchmarks."""
+    file = model.with_suffix(".md")
+    old = file.read_text(encoding="utf-8") if file.exists() else ""
+    results = old[old.index(RESULTS) :] if RESULTS in old else f"{RESULTS}\nNot measured yet.\n"
+    network, settings = checkpoint.network(), checkpoint.settings
+    seconds = sum(row["seconds"] for row in checkpoint.history)
+    figures = ", ".join(f"{key} {value:.4f}" for key, value in checkpoint.history[-1].items() if "_" in key)
+    rows = {
+        "file": f"{model.name}, {model.stat().st_size / 1e6:.2f} MB, sha256 {_digest(model)}",
+        "network": f"{settings.network}, width {settings.width}, norm {settings.norm or 'default'}",
+        "parameters": f"{count_parameters(network):,}",
+        "arithmetic": f"{count_gmac(network, 640, 640):.2f} GMAC for a pair of 640 × 640 px, "
+        f"{count_gmac(network, 480, 640):.2f} for a tile of 480 × 640",
+        "command": f"`{_command(settings)}`",
+        "seed": str(settings.seed),
+        "data": "synthetic pairs from 1,400 photographs of the folder `backgrounds` (ImageNet samples and BSDS500); "
+        "each fifteenth of its 1,500 was kept for validation. No picture of a connector, none of DeepPCB",
+        "duration": f"{seconds / 60:.0f} minutes on CPU, {checkpoint.iteration:,} iterations; "
+        f"PyTorch {torch.__version__}",
+        "on the validation pairs": figures,
+    }
+    table = "\n".join(f"| {key} | {value} |" for key, value in rows.items())
+    file.write_text(f"# {model.name}\n| | |\n| --- | --- |\n{table}\n\n{results}", encoding="utf-8")
+    return file
+
+
+def _command(settings: TrainingSettings) -> str:
+    default = asdict(TrainingSettings())
+    changed = {key: value for key, value in asdict(settings).items() if value != default[key]}
+    options = "".join(f" --{key.replace('_', '-')} {value}" for key, value in changed.items())
+    return f"build-engine train --photographs backgrounds --output runs/{settings.network}{options}"
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
