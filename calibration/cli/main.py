@@ -1,0 +1,34 @@
+"""calibrate: the command line of a field engineer."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from edge_agent import __version__
+from edge_agent.errors import MatecheckError
+
+SUBCOMMANDS = ("status",)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand; every expected failure is one line on stderr and exit code 2."""
+    parser = argparse.ArgumentParser(prog="calibrate", description="On-site calibration of an inspection.")
+    parser.add_argument("--version", action="version", version=f"matecheck {__version__}")
+    subparsers = parser.add_subparsers(dest="subcommand", metavar="COMMAND", required=True)
+    for name in SUBCOMMANDS:
+        import_module(f"calibration.cli.{name}").add_parser(subparsers)
+    arguments = parser.parse_args(argv)
+    try:
+        return int(arguments.main(arguments))
+    except MatecheckError as error:
+        print(f"calibrate: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
