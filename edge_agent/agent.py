@@ -1,8 +1,8 @@
 """Wiring: builds the parts, starts the workers, watches them, stops them in order.
 
-    trigger ─> capture ─> TriggerQueue ─> inspection ─> recorder ─> outbox ─> publisher ─> broker
+    trigger ─> capture ─> registration ─> inspection ─> recorder ─> outbox ─> publisher ─> broker
 
-Capture, inspection and recorder are workers under one supervisor; the publisher has a thread of its own. The thread
+The first four are workers under one supervisor; the publisher has a thread of its own. The thread
 that calls `run` is the supervisor's: it also tells status and metrics, and feeds systemd's watchdog.
 """
 
@@ -28,6 +28,7 @@ from edge_agent.inspection.recipe import Recipe
 from edge_agent.log import event
 from edge_agent.mqtt.publisher import MqttPublisher
 from edge_agent.recorder import Recorder
+from edge_agent.registering import LookedQueue, Registering
 from edge_agent.results.archive import Archive
 from edge_agent.results.outbox import Outbox
 from edge_agent.triggers import Trigger, TriggerQueue
@@ -60,15 +61,13 @@ class Agent:
         self._mode = settings.trigger.mode
         limit = settings.trigger.queue if self._mode == "command" else SELF_TRIGGERED_QUEUE
         self._triggers = TriggerQueue(limit, settings.trigger.deadline_s)
+        looked = LookedQueue()
         inspected: queue.SimpleQueue[Inspected | None] = queue.SimpleQueue()
         self._capture = self._make_capture(camera or open_camera(settings.camera))
+        self._registering = Registering(self.recipe, self._triggers, looked, settings.camera.live)
         engine = settings.engine
         self._inspecting = Inspecting(
-            lambda: load_engine(engine.model, engine.backend, engine.threads),
-            self.recipe,
-            self._triggers,
-            inspected,
-            settings.camera.live,
+            lambda: load_engine(engine.model, engine.backend, engine.threads), looked, inspected
         )
         folder = settings.results.folder
         self._outbox = Outbox(folder / "outbox.sqlite")
@@ -84,7 +83,7 @@ class Agent:
             thumbnail_width_px=settings.results.thumbnail_width_px,
             recorded=self._publisher.wake,
         )
-        self._supervisor = Supervisor([self._capture, self._inspecting, self._recorder])
+        self._supervisor = Supervisor([self._capture, self._registering, self._inspecting, self._recorder])
         self._began = time.monotonic()
         self._status = ""
         self._next_metrics = 0.0
@@ -101,8 +100,8 @@ class Agent:
         self._began = time.monotonic()
         self._start_engine(stop)
         try:
-            self._supervisor.start(self._capture)
-            self._supervisor.start(self._recorder)
+            for worker in (self._capture, self._registering, self._recorder):
+                self._supervisor.start(worker)
             self._publisher.start()
             health.notify("READY=1")
             log.info(event("agent-started", device=self.settings.device.name, mode=self._mode, recipe=self.recipe.name))
@@ -219,11 +218,12 @@ class Agent:
         health.notify("STOPPING=1")
         self._triggers.close(Reason("stopped", "the agent was stopped"))
         self._supervisor.stop([self._capture], STOP_S)
-        for worker in (self._inspecting, self._recorder):
+        at_hand = (self._registering, self._inspecting, self._recorder)
+        for worker in at_hand:
             self._finish(worker)
         if self._triggers.outstanding:
             log.error(event("results-lost", count=self._triggers.outstanding, why="the agent could not finish"))
-        self._supervisor.stop([self._inspecting, self._recorder], STOP_S)
+        self._supervisor.stop(at_hand, STOP_S)
         self._publisher.drain(1.0 if self._publisher.connected else 0.0)
         self._publisher.stop()
         waiting = self._outbox.count()

@@ -1,4 +1,4 @@
-"""The thread that owns the engine: pictures in, inspections out. What cannot be inspected becomes ERROR, never OK."""
+"""The thread that owns the engine: registered parts in, inspections out. What fails becomes ERROR, never OK."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from dataclasses import dataclass, replace
 from edge_agent.cameras.camera import Frame
 from edge_agent.engines import Engine
 from edge_agent.errors import MatecheckError
-from edge_agent.inspection import quality
 from edge_agent.inspection.inspection import Inspection, Reason, Verdict
-from edge_agent.inspection.inspector import Inspector
-from edge_agent.inspection.recipe import Recipe
+from edge_agent.inspection.inspector import Inspector, Registered
 from edge_agent.log import event
+from edge_agent.registering import Looked, LookedQueue
 from edge_agent.results.result import EngineRef
-from edge_agent.triggers import Picture, Trigger, TriggerQueue
+from edge_agent.triggers import Trigger
 from edge_agent.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -38,12 +37,9 @@ class Inspected:
 
 
 class Inspecting(Worker):
-    """Takes triggers in order and inspects their pictures.
+    """Judges parts in order.
 
     An engine that fails is closed and loaded again for the next part; until that works each part is ERROR.
-
-    Args:
-        live: the frames come from a live camera; if one is identical to the one before, the camera is frozen.
 
     Attributes:
         trouble: why nothing can be inspected at present; "" if nothing is known to be wrong.
@@ -52,44 +48,33 @@ class Inspecting(Worker):
     """
 
     def __init__(
-        self,
-        load: Callable[[], Engine],
-        recipe: Recipe,
-        triggers: TriggerQueue,
-        inspected: queue.SimpleQueue[Inspected | None],
-        live: bool,
+        self, load: Callable[[], Engine], looked: LookedQueue, inspected: queue.SimpleQueue[Inspected | None]
     ) -> None:
         super().__init__("inspection")
         self.trouble, self.engine = "", NO_ENGINE
         self.ready = threading.Event()
-        self._load, self._recipe = load, recipe
-        self._triggers, self._inspected = triggers, inspected
-        self._loaded: Engine | None = None
+        self._load, self._looked, self._inspected = load, looked, inspected
         self._inspector: Inspector | None = None
-        self._live = live
-        self._previous: Frame | None = None
 
     def set_up(self) -> None:
         """Load the engine, in the thread that will use it; at a restart that is left to the next part."""
         if not self.ready.is_set():
-            self._engine_ready()
+            self._inspector_ready()
             self.ready.set()
 
     def step(self) -> bool:
-        """Inspect one part; done when the triggers are closed and all taken."""
-        taken = self._triggers.take(WAIT_S)
-        if taken is None:
-            return not self._triggers.drained
-        trigger, picture = taken
-        began_ns = time.monotonic_ns()
-        inspection = self._outcome(picture)
-        frame = picture if isinstance(picture, Frame) else None
-        if frame:
-            captured_ns = frame.monotonic_ns
-            stages = {"capture": max(captured_ns - trigger.accepted_ns, 0), "queue": max(began_ns - captured_ns, 0)}
-            timing = {stage: ns / 1e6 for stage, ns in stages.items()} | inspection.timing_ms
-            inspection = replace(inspection, timing_ms=timing)
-        self._inspected.put(Inspected(trigger, frame, inspection, self.engine))
+        """Judge one part; done after the last."""
+        try:
+            looked = self._looked.get(WAIT_S)
+        except queue.Empty:
+            return True
+        if looked is None:
+            return False
+        waited_ms = _waited_ms(looked)
+        outcome = looked.outcome
+        inspection = self._judge(outcome) if isinstance(outcome, Registered) else outcome
+        inspection = replace(inspection, timing_ms=waited_ms | inspection.timing_ms)
+        self._inspected.put(Inspected(looked.trigger, looked.frame, inspection, self.engine))
         return True
 
     def tear_down(self) -> None:
@@ -98,12 +83,9 @@ class Inspecting(Worker):
         if self.done:
             self._inspected.put(None)
 
-    def _outcome(self, picture: Picture) -> Inspection:
-        if isinstance(picture, Reason):
-            return Inspection(Verdict.ERROR, (picture,))
+    def _judge(self, registered: Registered) -> Inspection:
         try:
-            previous = self._digest_before(picture)
-            inspection = self._engine_ready().inspect(picture.image, self._recipe, previous_digest=previous)
+            inspection = self._inspector_ready().judge(registered)
         except MatecheckError as error:
             inspection = Inspection(Verdict.ERROR, (Reason("engine", str(error)),))
         except Exception as error:  # whatever it was: this part was not inspected, and the next one has to be
@@ -112,18 +94,12 @@ class Inspecting(Worker):
         self._watch_engine(inspection)
         return inspection
 
-    def _digest_before(self, frame: Frame) -> str | None:
-        previous, self._previous = self._previous, frame if self._live else None
-        if previous is None or previous.number == frame.number:  # one frame may serve several triggers
-            return None
-        return quality.digest(previous.image)
-
-    def _engine_ready(self) -> Inspector:
+    def _inspector_ready(self) -> Inspector:
         if self._inspector is None:
-            self._loaded = self._load()
-            info = self._loaded.info
-            self.engine = EngineRef(f"{info.network} {info.version}", info.digest, self._loaded.backend, info.precision)
-            self._inspector = Inspector(self._loaded)
+            engine = self._load()
+            info = engine.info
+            self.engine = EngineRef(f"{info.network} {info.version}", info.digest, engine.backend, info.precision)
+            self._inspector = Inspector(engine)
             log.info(event("engine-loaded", engine=self.engine.name, backend=self.engine.backend))
         return self._inspector
 
@@ -136,6 +112,16 @@ class Inspecting(Worker):
         self.trouble = why
 
     def _forget(self) -> None:
-        if self._loaded is not None:
-            self._loaded.close()
-        self._loaded, self._inspector = None, None
+        if self._inspector is not None:
+            self._inspector.engine.close()
+        self._inspector = None
+
+
+def _waited_ms(looked: Looked) -> dict[str, float]:
+    """How long the trigger waited for its frame, and the frame for its turns."""
+    if looked.frame is None:
+        return {}
+    captured_ns = looked.frame.monotonic_ns
+    capture_ms = max(captured_ns - looked.trigger.accepted_ns, 0) / 1e6
+    queue_ms = (time.monotonic_ns() - captured_ns) / 1e6 - sum(looked.outcome.timing_ms.values())
+    return {"capture": capture_ms, "queue": max(queue_ms, 0.0)}

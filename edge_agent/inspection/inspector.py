@@ -48,15 +48,48 @@ class Registered:
     timing_ms: dict[str, float]
 
 
-class Inspector:
-    """Inspects frames in two halves: `register` needs no engine, `judge` does; `inspect` is both in a row.
+class Registrar:
+    """The first half of an inspection, which needs no engine. Keeps what it has worked out for the last recipe."""
 
-    Keeps what it has worked out for the last recipe. One thread owns it, as it owns the engine; or one owns each half.
-    """
+    def __init__(self) -> None:
+        self._prepared: _Prepared | None = None
+
+    def register(
+        self,
+        image: NDArray[np.uint8],
+        recipe: Recipe,
+        *,
+        previous_digest: str | None = None,
+        clock: Callable[[], int] = time.perf_counter_ns,
+    ) -> Registered | Inspection:
+        """Quality gate and registration; see `Inspector.inspect`. An Inspection, verdict ERROR, where it ends here."""
+        timing = _Timing(clock)
+        try:
+            with timing.stage("quality"):
+                _check_shape(image, recipe)
+                prepared = self._prepare(recipe)
+                _check_quality(image, prepared, previous_digest)
+            with timing.stage("alignment"):
+                return _registered(image, prepared, timing.stages)
+        except _RefusedError as refused:
+            return Inspection(Verdict.ERROR, (refused.reason,), timing_ms=timing.stages)
+
+    def _prepare(self, recipe: Recipe) -> _Prepared:
+        if self._prepared is None or self._prepared.recipe is not recipe:
+            polygon = region_polygon(recipe)
+            window, mask = _mask(polygon, recipe.template.shape[:2])
+            x0, y0, x1, y1 = window
+            measured = quality.measure(recipe.template[y0:y1, x0:x1], mask)
+            self._prepared = _Prepared(recipe, polygon, window, mask, measured, Aligner(recipe.template, polygon))
+        return self._prepared
+
+
+class Inspector:
+    """Inspects frames. One thread owns it, as it owns the engine."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._prepared: _Prepared | None = None
+        self._registrar = Registrar()
 
     def inspect(
         self,
@@ -74,28 +107,8 @@ class Inspector:
             previous_digest: `quality.digest` of the frame before, of a live camera: an identical one is refused.
             clock: nanoseconds, for the durations of the stages.
         """
-        registered = self.register(image, recipe, previous_digest=previous_digest, clock=clock)
+        registered = self._registrar.register(image, recipe, previous_digest=previous_digest, clock=clock)
         return registered if isinstance(registered, Inspection) else self.judge(registered, clock=clock)
-
-    def register(
-        self,
-        image: NDArray[np.uint8],
-        recipe: Recipe,
-        *,
-        previous_digest: str | None = None,
-        clock: Callable[[], int] = time.perf_counter_ns,
-    ) -> Registered | Inspection:
-        """The first half: quality gate and registration. An Inspection, with verdict ERROR, where it ends here."""
-        timing = _Timing(clock)
-        try:
-            with timing.stage("quality"):
-                _check_shape(image, recipe)
-                prepared = self._prepare(recipe)
-                _check_quality(image, prepared, previous_digest)
-            with timing.stage("alignment"):
-                return _registered(image, prepared, timing.stages)
-        except _RefusedError as refused:
-            return Inspection(Verdict.ERROR, (refused.reason,), timing_ms=timing.stages)
 
     def judge(self, registered: Registered, *, clock: Callable[[], int] = time.perf_counter_ns) -> Inspection:
         """The second half: tiles through the network, components, verdict."""
@@ -118,15 +131,6 @@ class Inspector:
             aligned[y0:y1, x0:x1] = registered.template
         highest = components[0].score if components else 0.0
         return Inspection(verdict, reasons, highest, components, total, score_map, aligned, timing.stages)
-
-    def _prepare(self, recipe: Recipe) -> _Prepared:
-        if self._prepared is None or self._prepared.recipe is not recipe:
-            polygon = region_polygon(recipe)
-            window, mask = _mask(polygon, recipe.template.shape[:2])
-            x0, y0, x1, y1 = window
-            measured = quality.measure(recipe.template[y0:y1, x0:x1], mask)
-            self._prepared = _Prepared(recipe, polygon, window, mask, measured, Aligner(recipe.template, polygon))
-        return self._prepared
 
 
 @dataclass(frozen=True)

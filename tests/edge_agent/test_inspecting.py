@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from edge_agent.engines.engine import ScoreMaps, Tiles
 from edge_agent.errors import EngineError, ModelError
 from edge_agent.inspecting import Inspected, Inspecting
 from edge_agent.inspection.inspection import Reason, Verdict
-from edge_agent.triggers import Trigger, TriggerQueue
+from edge_agent.registering import LookedQueue, Registering
+from edge_agent.triggers import Picture, Trigger, TriggerQueue
 from tests.support.agent import MADE_UP, picture
 from tests.support.models import write_difference_model
 
@@ -48,17 +50,22 @@ def _frame(number: int, image: NDArray[np.uint8]) -> Frame:
     return Frame(image, datetime.now(timezone.utc), time.monotonic_ns(), number)
 
 
-def _inspect(load: Callable[[], Engine], images: list[NDArray[np.uint8]], live: bool = False) -> list[Inspected]:
-    triggers = TriggerQueue(limit=100, deadline_s=5)
+def _inspect(
+    load: Callable[[], Engine], images: Sequence[NDArray[np.uint8] | Picture], live: bool = False
+) -> list[Inspected]:
+    triggers, looked = TriggerQueue(limit=100, deadline_s=5), LookedQueue()
     inspected: queue.SimpleQueue[Inspected | None] = queue.SimpleQueue()
-    worker = Inspecting(load, MADE_UP, triggers, inspected, live)
-    worker.start()
-    assert worker.ready.wait(10)
+    registering = Registering(MADE_UP, triggers, looked, live)
+    inspecting = Inspecting(load, looked, inspected)
     for number, image in enumerate(images):
-        triggers.accept(Trigger("command", str(number)), _frame(number, image))
+        arrived = _frame(number, image) if isinstance(image, np.ndarray) else image
+        triggers.accept(Trigger("command", str(number)), arrived)
     triggers.close(Reason("stopped", "the end"))
-    assert worker.join(20)
-    assert worker.done
+    for worker in (inspecting, registering):
+        worker.start()
+    for worker in (registering, inspecting):
+        assert worker.join(20)
+        assert worker.done
     out = [inspected.get() for _ in range(inspected.qsize())]
     assert out.pop() is None
     return [item for item in out if item]
@@ -100,18 +107,21 @@ def test_while_the_engine_cannot_be_loaded_each_part_is_an_error(model: Path) ->
 
 
 def test_a_part_without_a_frame_is_an_error_with_its_reason(model: Path) -> None:
-    triggers = TriggerQueue(limit=1, deadline_s=5)
-    inspected: queue.SimpleQueue[Inspected | None] = queue.SimpleQueue()
-    worker = Inspecting(lambda: load_engine(model, threads=1), MADE_UP, triggers, inspected, live=False)
-    worker.start()
-    triggers.accept(Trigger("command", "a"), Reason("camera-lost", "unplugged"))
-    item = inspected.get(timeout=10)
-    worker.stopping.set()
-    assert worker.join(5)
-    assert item
+    (item,) = _inspect(lambda: load_engine(model, threads=1), [Reason("camera-lost", "unplugged")])
     assert item.frame is None
     assert item.inspection.verdict is Verdict.ERROR
     assert item.inspection.reasons == (Reason("camera-lost", "unplugged"),)
+
+
+def test_a_part_that_crashes_the_registration_is_an_error(model: Path) -> None:
+    images = [np.zeros((300, 400), np.uint8), picture(1)]
+    frames = [Frame(image, datetime.now(timezone.utc), time.monotonic_ns(), n) for n, image in enumerate(images)]
+    crashing = replace(frames[0], image=None)  # type: ignore[arg-type]
+    assert _codes(_inspect(lambda: load_engine(model, threads=1), [crashing, *frames])) == [
+        "internal",
+        "wrong-format",
+        "OK",
+    ]
 
 
 def test_a_live_camera_that_repeats_its_frame_is_frozen(model: Path) -> None:
@@ -126,9 +136,7 @@ def test_a_folder_may_hold_the_same_picture_twice(model: Path) -> None:
 
 
 def test_a_wrong_model_at_the_start_fails_the_worker(tmp_path: Path) -> None:
-    worker = Inspecting(
-        lambda: load_engine(tmp_path / "none.onnx"), MADE_UP, TriggerQueue(1, 1), queue.SimpleQueue(), live=False
-    )
+    worker = Inspecting(lambda: load_engine(tmp_path / "none.onnx"), LookedQueue(), queue.SimpleQueue())
     worker.start()
     assert worker.join(10)
     assert isinstance(worker.failure, ModelError)
