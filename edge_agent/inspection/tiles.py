@@ -77,7 +77,8 @@ def join(scores: NDArray[np.float32], layout: Layout) -> NDArray[np.float32]:
 def merge_scales(maps: Sequence[NDArray[np.float32]], size: tuple[int, int]) -> NDArray[np.float32]:
     """One score map [H, W] of native `size` from the maps of all scales: the highest of them at each pixel.
 
-    Native resolution finds thin wires and the rims of large objects, a lower one fills the objects.
+    Native resolution finds thin wires and the rims of large objects, a lower one fills the objects. The mean of the
+    scales has fewer false alarms on metal, but loses small objects: the lower scale does not see those.
     """
     native = [np.clip(_resized(score, size), 0.0, 1.0) for score in maps]
     return np.asarray(np.maximum.reduce(native), np.float32)
