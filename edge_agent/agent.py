@@ -110,7 +110,7 @@ class Agent:
                 if self._mode == "folder" and self._capture.trouble:
                     return 2
                 if self._capture.done and not self._triggers.outstanding:
-                    return 0 if self._drained() else 1
+                    return 0 if self._drained(stop) else 1
             return 0
         finally:
             self._stop()
@@ -204,14 +204,18 @@ class Agent:
             "clock_synced": health.clock_synced(),
         }
 
-    def _drained(self) -> bool:
+    def _drained(self, stop: threading.Event) -> bool:
         """Whether the broker has acknowledged everything, waiting for it as long as the settings allow."""
         seconds = self.settings.trigger.drain_s
-        if self._publisher.drain(seconds):
-            return True
-        why = f"not acknowledged by {self.settings.mqtt.address} within {seconds:g} s; they are sent at the next start"
-        log.error(event("results-wait", count=self._outbox.count(), why=why))
-        return False
+        end = time.monotonic() + seconds
+        log.info(event("waiting-for-broker", results=self._outbox.count(), at_most_s=seconds))
+        while not self._publisher.drain(LOOK_S):
+            self._look()
+            if stop.is_set() or time.monotonic() > end:
+                why = f"not acknowledged by {self.settings.mqtt.address}; they are sent at the next start"
+                log.error(event("results-wait", count=self._outbox.count(), why=why))
+                return False
+        return True
 
     def _stop(self) -> None:
         """In the direction of the data: no new triggers, then what is at hand is finished, then the broker is told."""

@@ -45,3 +45,13 @@ def test_a_folder_that_is_missing_ends_the_agent_with_a_clear_line(folder: Agent
         assert agent.wait() == 2
         assert "the folder cannot be read" in agent.log
         assert "Traceback" not in agent.log
+
+
+def test_the_wait_for_the_broker_at_the_end_can_be_stopped(folder: AgentFolder, broker: Broker) -> None:
+    broker.stop()
+    folder.write_parts([False])
+    config = folder.write_config(trigger={"mode": "folder", "drain_s": 600}, camera={"loop": False})
+    with AgentProcess(config) as agent:
+        agent.wait_for_log("waiting-for-broker results=1")
+        assert agent.stop() == 1
+        assert "results-wait count=1" in agent.log
