@@ -24,7 +24,10 @@ MARGIN, MARGIN_PX = 0.1, 48  # around the region: share of its longer side, and 
 REACH, REACH_PX = 0.06, 32  # how far a part may have moved, likewise
 TURNS_DEG = (0.0, -2.0, 2.0)  # starting points; refinement finds what lies between and around
 MAX_TURN_DEG, MAX_ZOOM = 6.0, 0.06  # beyond, a match is a coincidence
-GAIN = 0.002  # by how much a motion must match better than none
+GAIN = 0.002  # by how much local shifts must match better than none
+# A motion must match better than none by so much for each pixel of its length: where the picture does not fix
+# a direction (parallel traces, a round shell) every place matches alike, and the nearest is the likely one.
+GAIN_PER_PX = 0.001
 PLAIN = 0.002  # share of textured pixels below which there is nothing to register by
 
 
@@ -105,11 +108,12 @@ class Aligner:
         pyramid = _pyramid(test, self._search_window, self._last)
         tests = {level: TestLevel(pyramid[level], self._search_window[:2], 2.0**level) for level in self._levels}
         before = finest.match(tests[self._first], identity)
-        best, match = identity, before
+        best, match, merit = identity, before, before
         for matrix in self._candidates(tests):
             after = finest.match(tests[self._first], matrix)
-            if after > match + GAIN:
-                best, match = matrix, after
+            length = float(np.abs(moved(matrix, finest.corners) - finest.corners).mean())
+            if after - GAIN_PER_PX * length > merit:
+                best, match, merit = matrix, after, after - GAIN_PER_PX * length
         return _with_local_shifts(Alignment(best, match, before), finest, tests[self._first])
 
     def _candidates(self, tests: dict[int, TestLevel]) -> list[Matrix]:

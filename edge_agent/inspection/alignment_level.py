@@ -10,6 +10,7 @@ Gray = NDArray[np.float32]
 Matrix = NDArray[np.float64]  # 3 × 3, (x, y, 1) in template pixels -> (x, y, 1) in test pixels, both at full resolution
 
 MAX_POINTS = 24_000  # pixels that take part in a refinement
+DAMPING = 1e-3  # share of the mean curvature
 MIN_POINTS = 100  # with fewer there is nothing to go by
 
 
@@ -98,7 +99,8 @@ class TemplateLevel:
             weight = np.where(valid, 1 / (1 + (error / (2 * spread)) ** 2), 0).astype(np.float32)
             weighted = self._jacobian * weight
             hessian = (weighted @ self._jacobian.T).astype(np.float64)
-            hessian += np.eye(4) * (1e-6 * np.trace(hessian) + 1e-9)
+            # Damped: what the picture hardly fixes stays near where it began.
+            hessian += np.eye(4) * (DAMPING * np.trace(hessian) + 1e-9)
             a, b, tx, ty = np.linalg.solve(hessian, (weighted @ error).astype(np.float64))
             a, b = a / self._radius, b / self._radius
             cx, cy = self._center

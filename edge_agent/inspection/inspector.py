@@ -23,6 +23,7 @@ from edge_agent.inspection.verdict import judge
 
 MIN_MATCH = 0.3  # agreement after registration; the same part has 0.55 and more, two different ones up to 0.1
 MIN_VISIBLE = 0.95  # share of the region that must lie inside the frame
+MIN_SHARED = 0.8  # of the whole image, where no region is named: what both pictures show is inspected
 HALO = 16  # pixels around the region that the network sees too
 
 
@@ -186,7 +187,7 @@ def _registered(image: NDArray[np.uint8], prepared: _Prepared, timing_ms: dict[s
     region = moved(alignment.matrix, prepared.polygon - 0.5) + 0.5
     window, mask = _mask(region, image.shape[:2])
     visible = int(np.count_nonzero(mask)) / max(cv2.contourArea(region.astype(np.float32)), 1.0)
-    if visible < MIN_VISIBLE:
+    if visible < (MIN_VISIBLE if prepared.recipe.region else MIN_SHARED):
         raise _RefusedError("region-outside", f"only {visible:.0%} of the region is inside the frame")
     x0, y0, x1, y1 = window
     test = image[y0:y1, x0:x1]

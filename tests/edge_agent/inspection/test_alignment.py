@@ -110,3 +110,15 @@ def test_a_bent_part_is_followed_and_an_object_on_it_is_not() -> None:
     under_object[62:98, 92:128] = True
     assert mean_difference(with_object(bent, box), under_object) > 100
     assert mean_difference(with_object(bent, box), ~under_object) < 12
+
+
+def test_what_the_picture_does_not_fix_stays_where_it_was() -> None:
+    rng = np.random.default_rng(5)
+    columns = cv2.GaussianBlur(rng.normal(0, 160, (1, 400)), (9, 1), 0) + 128
+    traces = np.repeat(np.repeat(columns.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2), 300, axis=0)
+    whole = np.array([[0, 0], [400, 0], [400, 300], [0, 300]], np.float64)
+    for seed in range(3):
+        alignment = Aligner(noisy(traces, 100), whole).align(noisy(moved(traces, motion(traces, (4, 0))), seed))
+        displacement = moved_points(alignment.matrix, whole) - whole
+        np.testing.assert_allclose(displacement[:, 0], 4, atol=0.5)
+        assert np.abs(displacement[:, 1]).max() < 1.5

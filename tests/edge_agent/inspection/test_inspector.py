@@ -144,3 +144,13 @@ def test_two_recipes_in_turn_do_not_mix(inspector: Inspector) -> None:
     for _ in range(2):
         assert inspector.inspect(TEMPLATE, RECIPE).verdict is Verdict.OK
         assert inspector.inspect(other.template, other).verdict is Verdict.OK
+
+
+def test_without_a_region_what_both_pictures_share_is_inspected(inspector: Inspector) -> None:
+    recipe = replace(RECIPE, region=())
+    part = moved(TEMPLATE, motion(TEMPLATE, (14, 12)))
+    assert inspector.inspect(part, replace(RECIPE, region=((0, 0), (400, 0), (400, 280), (0, 280)))).verdict is (
+        Verdict.ERROR
+    )
+    assert inspector.inspect(part, recipe).verdict is Verdict.OK
+    assert inspector.inspect(with_object(part, BOX), recipe).verdict is Verdict.NG
