@@ -1,0 +1,95 @@
+"""Which score threshold suits the network: objects found and false components on synthetic pairs.
+
+python -m benchmarks.threshold [--model ONNX] [--pairs N]
+
+The pairs are made of photographs that were kept out of training; no connector and no DeepPCB picture among them.
+The shipped model's threshold is the one with the highest F1 here.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from benchmarks.record import data_folder, record, run
+from build_engine.synthesis.pairs import Recipe, Sample, synthesise
+from build_engine.synthesis.photographs import Photographs
+from build_engine.training.data import VALIDATION
+from edge_agent.engines import load_engine
+from edge_agent.inspection import tiles
+from edge_agent.inspection.components import find_components
+
+NAME = "threshold"
+CLAIM = "the shipped threshold is the one with the highest F1 of components on held-out synthetic pairs"
+THRESHOLDS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8)
+PAIRS, SEED = 200, 7
+SMALLEST_PX = 12  # area of an object that counts as missed
+NEAR_PX = 3  # a component so close to an object is no false one
+
+
+@dataclass
+class Tally:
+    """Objects found of all, and false components."""
+
+    found: int = 0
+    objects: int = 0
+    false: int = 0
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of recall and precision."""
+        return 2 * self.found / max(1, self.found + self.objects + self.false)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--pairs", type=int, default=PAIRS)
+    arguments = parser.parse_args()
+
+    engine = load_engine(arguments.model)
+    photographs = Photographs(data_folder("backgrounds"), VALIDATION)
+    # As the product meets pairs: registered, and the template is clean.
+    recipe = Recipe(size=480, largest_shift=1.0, swapped_share=0.0)
+    tallies = {threshold: Tally() for threshold in THRESHOLDS}
+    for index in range(arguments.pairs):
+        sample = synthesise(photographs, recipe, SEED, index)
+        score = tiles.score(engine, sample.test, sample.template, (1.0, 0.5))
+        for threshold, tally in tallies.items():
+            _count(tally, sample, score, threshold)
+    lines = ["threshold  recall  precision  F1"]
+    for threshold, tally in tallies.items():
+        precision = tally.found / max(1, tally.found + tally.false)
+        lines.append(f"{threshold:9.2f}  {tally.found / tally.objects:6.3f}  {precision:9.3f}  {tally.f1:.4f}")
+    best = max(tallies, key=lambda threshold: tallies[threshold].f1)
+    record(
+        NAME,
+        claim=CLAIM,
+        data=f"{arguments.pairs} synthetic pairs of 480 x 480 px, seed {SEED}, photographs not trained on",
+        model=engine.info,
+        result="\n".join([*lines, f"highest F1 at {best}"]),
+        keep=arguments.model is None and arguments.pairs == PAIRS,
+    )
+
+
+def _count(
+    tally: Tally, sample: Sample, score: np.ndarray[tuple[int, int], np.dtype[np.float32]], threshold: float
+) -> None:
+    near = cv2.dilate(sample.mask, np.ones((2 * NEAR_PX + 1, 2 * NEAR_PX + 1), np.uint8))
+    found, _ = find_components(score, threshold)
+    for component in found:
+        x0, y0, x1, y1 = component.bbox_px
+        tally.false += not (near[y0:y1, x0:x1] & (score[y0:y1, x0:x1] >= threshold)).any()
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(sample.mask, connectivity=8)
+    for label in range(1, count):
+        if stats[label][cv2.CC_STAT_AREA] >= SMALLEST_PX:
+            tally.objects += 1
+            tally.found += bool((score[labels == label] >= threshold).any())
+
+
+if __name__ == "__main__":
+    run(main)
