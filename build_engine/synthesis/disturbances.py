@@ -80,7 +80,37 @@ def vary_surfaces(rng: np.random.Generator, image: Image) -> Image:
             weight = weight / (1 + np.exp(np.clip(-4 * rng.choice([-1, 1]) * contrast, -30, 30)))
         gain[y0:y1, x0:x1] *= 1 + (np.exp(rng.uniform(-0.65, 0.65)) - 1) * weight
     smooth = np.asarray(cv2.GaussianBlur(gain, (0, 0), 1.0), dtype=np.float32)
-    return np.asarray(np.clip(image * smooth[:, :, None], 0, 255), dtype=np.uint8)
+    varied = np.asarray(np.clip(image * smooth[:, :, None], 0, 255), dtype=np.uint8)
+    return _vary_flats(rng, varied) if rng.random() < 0.7 else varied
+
+
+def _vary_flats(rng: np.random.Generator, image: Image) -> Image:
+    """Whole flat surfaces, up to their edges, brighter or darker by up to a factor of 2.5, as sockets and pins are.
+
+    A surface is what a flood fill reaches; it counts only where an edge surrounds it, so that no new edge is made.
+    """
+    size = image.shape[0]
+    smooth = cv2.GaussianBlur(image, (0, 0), 1.2)
+    result = image.astype(np.float32)
+    for _ in range(int(rng.integers(4, 25))):
+        seed = (int(rng.integers(size)), int(rng.integers(size)))
+        reach = (int(rng.integers(8, 32)),) * 3
+        flooded = np.zeros((size + 2, size + 2), np.uint8)
+        flags = 4 | cv2.FLOODFILL_MASK_ONLY | cv2.FLOODFILL_FIXED_RANGE | (255 << 8)
+        area, _, _, (x, y, width, height) = cv2.floodFill(smooth, flooded, seed, 0, reach, reach, flags)
+        if not 40 <= area <= size * size // 10:
+            continue
+        place = np.s_[max(0, y - 6) : y + height + 6, max(0, x - 6) : x + width + 6]
+        filled = cv2.morphologyEx(flooded[1:-1, 1:-1][place], cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
+        grown = cv2.dilate(filled, np.ones((3, 3), np.uint8))
+        ring = (cv2.dilate(grown, np.ones((5, 5), np.uint8)) > 0) & (grown == 0)
+        step = np.abs(smooth[place][ring].astype(np.float32) - smooth[seed[1], seed[0]]).max(axis=1)
+        if not len(step) or (step > reach[0] + 12).mean() < 0.85:
+            continue
+        weight = cv2.GaussianBlur(grown, (0, 0), rng.uniform(0.6, 1.5))[:, :, None] / np.float32(255)
+        gain = np.exp(rng.uniform(-0.9, 0.9) + rng.normal(0, 0.1, 3)).astype(np.float32)
+        result[place] += weight * (result[place] * (gain - 1) + np.float32(rng.uniform(-12, 12)))
+    return np.asarray(np.clip(result, 0, 255), dtype=np.uint8)
 
 
 def _soft_ellipse(
