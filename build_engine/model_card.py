@@ -15,8 +15,8 @@ from build_engine.training.settings import TrainingSettings
 RESULTS = "## Results"
 
 
-def write_card(checkpoint: Checkpoint, model: Path) -> Path:
-    """Write `<model>.md`; a section "Results" that stands there is kept: people fill it from benchmarks."""
+def write_card(checkpoint: Checkpoint, model: Path, data: str) -> Path:
+    """Write `<model>.md`; `data` says what it was trained on. A section "Results" that stands there is kept: people fill it from benchmarks."""
     file = model.with_suffix(".md")
     old = file.read_text(encoding="utf-8") if file.exists() else ""
     results = old[old.index(RESULTS) :] if RESULTS in old else f"{RESULTS}\nNot measured yet.\n"
@@ -31,8 +31,7 @@ def write_card(checkpoint: Checkpoint, model: Path) -> Path:
         f"{count_gmac(network, 480, 640):.2f} for a tile of 480 × 640",
         "command": f"`{_command(settings)}`",
         "seed": str(settings.seed),
-        "data": "synthetic pairs from 1,400 photographs of the folder `backgrounds` (ImageNet samples and BSDS500); "
-        "each fifteenth of its 1,500 was kept for validation. No picture of a connector, none of DeepPCB",
+        "data": data,
         "duration": f"{seconds / 60:.0f} minutes on CPU, {checkpoint.iteration:,} iterations; "
         f"PyTorch {torch.__version__}",
         "on the validation pairs": figures,
@@ -43,10 +42,10 @@ def write_card(checkpoint: Checkpoint, model: Path) -> Path:
 
 
 def _command(settings: TrainingSettings) -> str:
-    default = asdict(TrainingSettings())
+    default = asdict(TrainingSettings()) | {"iterations": None, "seed": None}  # these two are always said
     changed = {key: value for key, value in asdict(settings).items() if value != default[key]}
     options = "".join(f" --{key.replace('_', '-')} {value}" for key, value in changed.items())
-    return f"build-engine train --photographs backgrounds --output runs/{settings.network}{options}"
+    return f"build-engine train --photographs PHOTOGRAPHS --output runs/{settings.network}{options}"
 
 
 def _digest(file: Path) -> str:

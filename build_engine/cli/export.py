@@ -20,6 +20,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--threshold", type=float, default=0.5, help="score at which a pixel counts (default: %(default)s)"
     )
     parser.add_argument("--size", type=int, nargs=2, metavar=("H", "W"), default=(480, 640), help="tile in pixels")
+    parser.add_argument("--data", default="not named", help="what it was trained on, for the card")
     parser.set_defaults(main=run)
 
 
@@ -40,6 +41,6 @@ def run(arguments: argparse.Namespace) -> int:
         threshold=arguments.threshold,
         size=tuple(arguments.size),
     )
-    card = write_card(checkpoint, output)
+    card = write_card(checkpoint, output, arguments.data)
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, differs from PyTorch by at most {difference:.1e}; {card}")
     return 0

@@ -28,7 +28,7 @@ class TrainingSettings:
     width: float = 1.0
     norm: str = ""
     recipe: str = "default"
-    iterations: int = 20_000
+    iterations: int = 8_500
     batch: int = 8
     learning_rate: float = 2e-3
     warm_up: int = 500

@@ -45,11 +45,12 @@ def test_the_command_writes_model_and_card_and_keeps_results(tmp_path: Path) -> 
     history = [{"iteration": 2.0, "loss": 1.0, "seconds": 60.0, "validation_loss": 0.5}]
     Checkpoint(TrainingSettings(width=0.2, iterations=2), 2, weights, weights, {}, history).save(tmp_path / FILE)
     model, card = tmp_path / "out" / "model.onnx", tmp_path / "out" / "model.md"
-    assert main(["export", str(tmp_path), "--output", str(model), "--threshold", "0.3"]) == 0
+    assert main(["export", str(tmp_path), "--output", str(model), "--threshold", "0.3", "--data", "my photos"]) == 0
     assert load_engine(model).info.threshold == 0.3
     text = card.read_text()
     assert "--iterations 2" in text
     assert "GMAC" in text
+    assert "| data | my photos |" in text
     card.write_text(text.replace("Not measured yet.", "AP 0.99"))
     assert main(["export", str(tmp_path), "--output", str(model)]) == 0
     assert "AP 0.99" in card.read_text()
