@@ -16,7 +16,13 @@ RESULTS = "## Results"
 
 
 def write_card(checkpoint: Checkpoint, model: Path, data: str) -> Path:
-    """Write `<model>.md`; `data` says what it was trained on. A section "Results" that stands there is kept: people fill it from benchmarks."""
+    """Write `<model>.md`.
+
+    A section "Results" that stands there is kept: people fill it from benchmarks.
+
+    Args:
+        data: what it was trained on, in words.
+    """
     file = model.with_suffix(".md")
     old = file.read_text(encoding="utf-8") if file.exists() else ""
     results = old[old.index(RESULTS) :] if RESULTS in old else f"{RESULTS}\nNot measured yet.\n"
