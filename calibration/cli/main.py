@@ -8,26 +8,24 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from edge_agent import __version__
-from edge_agent.errors import MatecheckError
+from edge_agent.cli.command import run_command
 
 SUBCOMMANDS = ("status",)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one subcommand; every expected failure is one line on stderr and exit code 2."""
+    """Run one subcommand; every expected failure is one line on stderr, and exit code 2."""
+    return run_command("calibrate", lambda: _run(argv))
+
+
+def _run(argv: Sequence[str] | None) -> int:
     parser = argparse.ArgumentParser(prog="calibrate", description="On-site calibration of an inspection.")
     parser.add_argument("--version", action="version", version=f"matecheck {__version__}")
     subparsers = parser.add_subparsers(dest="subcommand", metavar="COMMAND", required=True)
     for name in SUBCOMMANDS:
         import_module(f"calibration.cli.{name}").add_parser(subparsers)
     arguments = parser.parse_args(argv)
-    try:
-        return int(arguments.main(arguments))
-    except MatecheckError as error:
-        print(f"calibrate: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    return int(arguments.main(arguments))
 
 
 if __name__ == "__main__":

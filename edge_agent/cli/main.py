@@ -8,13 +8,17 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from edge_agent import __version__
-from edge_agent.errors import MatecheckError
+from edge_agent.cli.command import run_command
 
 SUBCOMMANDS = ("run", "inspect", "teach", "check_config", "doctor", "demo")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand; every expected failure is one line on stderr, and exit code 2."""
+    return run_command("edge-agent", lambda: _run(argv))
+
+
+def _run(argv: Sequence[str] | None) -> int:
     parser = argparse.ArgumentParser(
         prog="edge-agent", description="Inspects electrical connectors for foreign objects just before mating."
     )
@@ -23,14 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in SUBCOMMANDS:
         import_module(f"edge_agent.cli.{name}").add_parser(subparsers)
     arguments = parser.parse_args(argv)
-    try:
-        return int(arguments.main(arguments))
-    except MatecheckError as error:
-        for line in str(error).splitlines():  # a configuration may have several errors
-            print(f"edge-agent: {line}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    return int(arguments.main(arguments))
 
 
 if __name__ == "__main__":

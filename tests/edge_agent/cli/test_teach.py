@@ -79,7 +79,7 @@ def test_the_region_is_drawn_from_a_mask(desk: Path) -> None:
         (["clean1.png", "--region", "0,0 900,0 900,90"], "is outside the image"),
         (["clean1.png", "--mm-per-px", "0"], "must be above 0"),
         (["clean1.png", "--threshold", "7"], "must be above 0 and at most 1"),
-        (["clean1.png", "--name", " "], "name = \" \": must be a text"),
+        (["clean1.png", "--name", " "], 'name = " ": must be a text'),
     ],
 )
 def test_what_cannot_be_a_recipe_is_one_line_and_nothing_is_written(
