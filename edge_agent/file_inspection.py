@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import socket
 import time
+import traceback
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -22,17 +23,20 @@ from edge_agent.results.identifiers import uuid7
 from edge_agent.results.result import EngineRef, Result
 from edge_agent.results.sheet import sheet
 
-log = logging.getLogger(__name__)
-
 
 class FileInspection:
-    """Inspects pairs of files in turn and numbers their results from 1."""
+    """Inspects pairs of files in turn and numbers their results from 1.
+
+    Attributes:
+        unwritten: why pictures that were asked for are not there, a line each. Nobody may lose a result for that.
+    """
 
     def __init__(self, inspector: Inspector) -> None:
         info, backend = inspector.engine.info, inspector.engine.backend
         self._engine = EngineRef(f"{info.network} {info.version}", info.digest, backend, info.precision)
         self._inspector = inspector
         self._seq = 0
+        self.unwritten: list[str] = []
 
     def inspect(self, pair: Pair, picture: Path | None = None, score_map: Path | None = None) -> Result:
         """The result of a pair; a pair that cannot be inspected is an ERROR.
@@ -41,18 +45,16 @@ class FileInspection:
             pair: what to inspect.
             picture: file for test and template side by side with what was found.
             score_map: file for the 16-bit score map. Neither is written where there is nothing to show.
-
-        Raises:
-            ImageError: a picture cannot be written.
         """
         self._seq += 1
         began, captured_at = time.perf_counter(), datetime.now(timezone.utc)
         recipe, image, inspection = self._inspect(pair)
         timing = inspection.timing_ms | {"total": (time.perf_counter() - began) * 1e3}
         if picture and image is not None:
-            write_image(picture, sheet(image, inspection, pair.name))
+            self._write(picture, lambda: sheet(image, inspection, pair.name))
         if score_map and inspection.score_map is not None:
-            write_image(score_map, np.round(inspection.score_map * 65535).astype(np.uint16))
+            scores = inspection.score_map
+            self._write(score_map, lambda: np.round(scores * 65535).astype(np.uint16))
         return Result(
             id=uuid7(),
             seq=self._seq,
@@ -76,13 +78,26 @@ class FileInspection:
     def _inspect(self, pair: Pair) -> tuple[Recipe | None, NDArray[np.uint8] | None, Inspection]:
         recipe, image = None, None
         try:
-            image = read_image(pair.test)
             recipe = pair.recipe()
+            image = read_image(pair.test)
             return recipe, image, self._inspector.inspect(image, recipe)
         except MatecheckError as error:
             code = "image" if isinstance(error, ImageError) else "recipe" if isinstance(error, RecipeError) else "list"
             reason = Reason(code, str(error))
-        except Exception as error:  # whatever it was: this pair was not inspected, and the next one has to be
-            log.exception("inspecting %s", pair.name)
-            reason = Reason("internal", repr(error))
+        except Exception as error:  # noqa: BLE001 - this pair was not inspected, and the next one has to be
+            reason = Reason("internal", _unforeseen(error))
         return recipe, image, Inspection(Verdict.ERROR, (reason,))
+
+    def _write(self, path: Path, draw: Callable[[], NDArray[np.uint8] | NDArray[np.uint16]]) -> None:
+        try:
+            write_image(path, draw())
+        except ImageError as error:
+            self.unwritten.append(str(error))
+        except Exception as error:  # noqa: BLE001 - no picture is worth the results after it
+            self.unwritten.append(f"{path}: cannot be drawn: {_unforeseen(error)}")
+
+
+def _unforeseen(error: Exception) -> str:
+    """One line for an error of ours: what and where."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{error!r} in {Path(place.filename).name}:{place.lineno}"

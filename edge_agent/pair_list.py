@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,11 +28,13 @@ class Pair:
     Attributes:
         test: path of the test image.
         name: that path as it was given, for people.
+        template: path of the template.
         recipe: reads the template and makes the recipe; raises MatecheckError where that cannot be done.
     """
 
     test: Path
     name: str
+    template: Path
     recipe: Callable[[], Recipe]
 
 
@@ -48,18 +52,15 @@ class Recipes:
         if self._recipe is None or self._recipe[0] != key:
             if self._template is None or self._template[0] != template:
                 self._template = (template, read_image(template))
+            corners, scale = parse_region(region), parse_scale(mm_per_px)
             name = "".join(sign if sign.isprintable() else "?" for sign in template.stem)[:100].strip() or "template"
-            self._recipe = (
-                key,
-                Recipe(
-                    name=name,
-                    version="file",
-                    template=self._template[1],
-                    region=parse_region(region),
-                    mm_per_px=parse_scale(mm_per_px),
-                    limits=self._limits,
-                ),
-            )
+            try:
+                recipe = Recipe(name, "file", self._template[1], corners, scale, self._limits)
+            except RecipeError as error:
+                raise RecipeError(
+                    error.what, where=error.where, mend="give another template, region or scale"
+                ) from error
+            self._recipe = (key, recipe)
         return self._recipe[1]
 
 
@@ -99,7 +100,9 @@ def read_list(path: Path, recipes: Recipes, region: str = "", mm_per_px: str = "
                     mend=f"the first line names the columns: {','.join(REQUIRED + OPTIONAL)}",
                 )
             return [
-                _pair(row, f"{path}:{reader.line_num}", path.parent, recipes, (region, mm_per_px)) for row in reader
+                _pair(row, f"{path}:{reader.line_num}", path.parent, recipes, (region, mm_per_px))
+                for row in reader
+                if any(cell.strip() for cell in _cells(row))  # a spreadsheet leaves rows of nothing but commas
             ]
     except OSError as error:
         raise UsageError(f"cannot be read ({error.strerror})", where=str(path), mend="check the path") from error
@@ -110,30 +113,37 @@ def read_list(path: Path, recipes: Recipes, region: str = "", mm_per_px: str = "
 def _pair(row: dict[Any, Any], where: str, folder: Path, recipes: Recipes, defaults: tuple[str, str]) -> Pair:
     test, template, region, mm_per_px = ((row.get(name) or "").strip() for name in REQUIRED + OPTIONAL)
 
+    against = _resolve(folder, template)
+
     def recipe() -> Recipe:
-        if None in row:
+        if any(cell.strip() for cell in row.get(None, ())):
             raise UsageError("has more cells than there are columns", where=where, mend='put the region in quotes "…"')
+        if any("\n" in cell for cell in _cells(row | {"region": ""})):
+            raise UsageError("has a cell of several lines", where=where, mend='close the quotes "…" where they end')
         if not test or not template:
             raise UsageError("names no test or no template", where=where, mend="fill both cells")
         try:
-            return recipes.make(_resolve(folder, template), region or defaults[0], mm_per_px or defaults[1])
+            return recipes.make(against, region or defaults[0], mm_per_px or defaults[1])
         except RecipeError as error:
             raise RecipeError(error.what, where=f"{where}: {error.where}", mend=error.mend) from error
 
-    return Pair(_resolve(folder, test), test, recipe)
+    return Pair(_resolve(folder, test), test, against, recipe)
+
+
+def _cells(row: dict[Any, Any]) -> Iterator[str]:
+    """All cells of a row, those that belong to no column too."""
+    for cell in row.values():
+        yield from cell if isinstance(cell, list) else [cell or ""]
 
 
 def _resolve(folder: Path, name: str) -> Path:
-    beside = folder / name
-    return Path(name) if not beside.exists() and Path(name).exists() else beside
+    beside = folder / name  # os.path.exists is False of a name that no file can have, where Path.exists may raise
+    return Path(name) if not os.path.exists(beside) and os.path.exists(name) else beside  # noqa: PTH110
 
 
 def output_names(pairs: list[Pair]) -> list[str]:
     """A file name without suffix for each pair: the test's own, after its number where two would be the same."""
     stems = [pair.test.stem for pair in pairs]
-    seen: dict[str, int] = {}
-    for stem in stems:
-        seen[stem.casefold()] = seen.get(stem.casefold(), 0) + 1
-    return [
-        stem if seen[stem.casefold()] == 1 else f"{number:04d}-{stem}" for number, stem in enumerate(stems, start=1)
-    ]
+    numbered = [f"{number:04d}-{stem}" for number, stem in enumerate(stems, start=1)]
+    times = Counter(stem.casefold() for stem in (*stems, *numbered))
+    return [name if times[stem.casefold()] > 1 else stem for name, stem in zip(numbered, stems, strict=True)]

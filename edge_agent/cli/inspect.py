@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_agent.cli.command import drop_output
 from edge_agent.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ of the result (seq) stands before it: 0007-NAME.png.
 exit codes:
   0  all OK
   1  some NG
-  2  some ERROR (a picture that could not be inspected), or wrong arguments
+  2  some ERROR (a picture that could not be inspected), a picture of --draw or --score-maps that could not be
+     written, or wrong arguments
 
 examples:
   edge-agent inspect --template clean.png part1.png part2.png --draw seen/
@@ -77,52 +78,55 @@ def run(arguments: argparse.Namespace) -> int:
     pairs = _pairs(arguments)
     names = output_names(pairs)
     pictures, score_maps = _paths(arguments.draw, names), _paths(arguments.score_maps, names)
+    _refuse_overwriting([path for path in (*pictures, *score_maps) if path], pairs)
     engine = load_engine(arguments.model)
     inspection = FileInspection(Inspector(engine))
-    tally = dict.fromkeys(Verdict, 0)
+    tally, unwritten = dict.fromkeys(Verdict, 0), 0
     try:
         for pair, picture, score_map in zip(pairs, pictures, score_maps, strict=True):
             result = inspection.inspect(pair, picture, score_map)
             tally[result.verdict] += 1
             print(result.to_json() if arguments.json else _line(result), flush=True)
+            while inspection.unwritten:
+                unwritten += 1
+                print(f"edge-agent: {inspection.unwritten.pop(0)}", file=sys.stderr)
         if not arguments.json and len(pairs) > 1:
             counts = ", ".join(f"{count} {verdict.value}" for verdict, count in tally.items())
             print(f"{len(pairs)} inspected: {counts}", flush=True)
-    except BrokenPipeError:  # whoever read has seen enough; nothing may be left to flush into the closed pipe
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # whoever read has seen enough: the code tells of what was inspected until then
+        drop_output()
     finally:
         engine.close()
-    return 2 if tally[Verdict.ERROR] else 1 if tally[Verdict.NG] else 0
+    return 2 if tally[Verdict.ERROR] or unwritten else 1 if tally[Verdict.NG] else 0
 
 
 def _pairs(arguments: argparse.Namespace) -> list[Pair]:
     """What is to be inspected. Raises MatecheckError for arguments that do not fit together."""
-    from edge_agent.inspection.recipe import Limits, Recipe
+    from edge_agent.inspection.recipe import TEMPLATE, Limits, Recipe
     from edge_agent.inspection.region import parse_region
     from edge_agent.pair_list import Pair, Recipes, parse_scale, read_list
 
-    threshold, region, scale = arguments.threshold, arguments.region, arguments.mm_per_px
+    tests, threshold, region, scale = arguments.tests, arguments.threshold, arguments.region, arguments.mm_per_px
     if threshold is not None and not 0 < threshold <= 1:
         raise UsageError(f"must be above 0 and at most 1, but got {threshold:g}", where="--threshold")
     parse_region(region)  # what is wrong for one is wrong for all, so it is said at once
     parse_scale(scale)
     recipes = Recipes(Limits(threshold=threshold))
     if arguments.pairs:
-        if arguments.tests:
-            raise UsageError("the list names the tests", where="--pairs", mend=f"leave {arguments.tests[0]} away")
+        if tests:
+            raise UsageError("the list names the tests", where="--pairs", mend=f"leave {tests[0]} away")
         return read_list(arguments.pairs, recipes, region, scale)
-    if not arguments.tests:
+    if not tests:
         raise UsageError("no test image is given", mend="name one or more")
     if arguments.template:
-        return [
-            Pair(path, str(path), lambda: recipes.make(arguments.template, region, scale)) for path in arguments.tests
-        ]
+        template = arguments.template
+        return [Pair(path, str(path), template, lambda: recipes.make(template, region, scale)) for path in tests]
     if region or scale:
         raise UsageError("the recipe holds region and scale", where="--recipe", mend="change its recipe.toml instead")
     recipe = Recipe.load(arguments.recipe)
     if threshold is not None:
         recipe = replace(recipe, limits=replace(recipe.limits, threshold=threshold))
-    return [Pair(path, str(path), lambda: recipe) for path in arguments.tests]
+    return [Pair(path, str(path), arguments.recipe / TEMPLATE, lambda: recipe) for path in tests]
 
 
 def _paths(out: Path | None, names: list[str]) -> list[Path | None]:
@@ -138,6 +142,28 @@ def _paths(out: Path | None, names: list[str]) -> list[Path | None]:
     except OSError as error:
         raise UsageError(f"cannot be made ({error.strerror})", where=str(folder), mend="give another folder") from error
     return [out if is_file else folder / f"{name}.png" for name in names]
+
+
+def _refuse_overwriting(written: list[Path], pairs: list[Pair]) -> None:
+    """Raise UsageError where a picture would go over a test, a template or another picture."""
+    if not written:
+        return
+    given = {_file(path) for pair in pairs for path in (pair.test, pair.template)}
+    for path in written:
+        file = _file(path)
+        if file in given:
+            mend = "give --draw and --score-maps folders of their own"
+            raise UsageError("would be written over another image", where=str(path), mend=mend)
+        given.add(file)
+
+
+def _file(path: Path) -> object:
+    """What two paths of one file have in common; the path itself where there is none yet."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return path.absolute()
+    return status.st_dev, status.st_ino
 
 
 def _line(result: Result) -> str:

@@ -11,6 +11,7 @@ import pytest
 
 from edge_agent.cli.main import main
 from edge_agent.inspection.recipe import Limits, Recipe
+from edge_agent.pair_list import Pair, output_names
 from tests.support.models import write_difference_model
 from tests.support.scenes import REGION, connector, motion, moved, noisy, with_object
 
@@ -35,6 +36,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "broken.png").write_bytes((tmp_path / "clean.png").read_bytes()[:300])
     (tmp_path / "text.png").write_text("no image")
     (tmp_path / "empty.png").touch()
+    (tmp_path / "link").symlink_to(".")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -102,6 +104,10 @@ def test_a_region_outside_the_image_is_an_error(desk: Path, capsys: pytest.Captu
         (["--recipe", "none", "clean.png"], "cannot be read"),
         (["--template", "template.png", "clean.png", "dirty.png", "--draw", "one.png"], "is one file for 2 tests"),
         (["--template", "template.png", "clean.png", "--draw", "m.onnx/x"], "cannot be made"),
+        (["--template", "template.png", "clean.png", "--draw", "."], "clean.png: would be written over another image"),
+        (["--template", "template.png", "clean.png", "--score-maps", "link"], "would be written over another image"),
+        (["--template", "template.png", "clean.png", "--draw", "template.png"], "would be written over another image"),
+        (["--template", "template.png", "clean.png", "--draw", "a", "--score-maps", "a"], "would be written over"),
         (["--template", "template.png", "clean.png", "--model", "text.png"], "is no model"),
         (["--template", "template.png", "clean.png", "--model", "none.onnx"], "cannot be read"),
     ],
@@ -147,17 +153,28 @@ def test_a_wrong_row_spoils_that_row_alone(desk: Path, capsys: pytest.CaptureFix
         ",clean.png\n"
         "template.png,clean.png,60,60 340,60 340,220,x\n"
         "\n"
+        ",,,\n"
+        "template.png,,,,\n"
+        f"template.png,{'x' * 300}.png,,,\n"
+        "template.png,clean\0.png,,,\n"
+        "template.png,dirty.png,,,,,\n"
+        'template.png,"clean.png,,,\n'
         "template.png,dirty.png,,,\n",
         encoding="utf-8",
     )
     assert inspect("--pairs", "list.csv", "--json") == 2
     found = results(capsys)
-    assert [result["verdict"] for result in found] == ["OK", "ERROR", "ERROR", "ERROR", "ERROR", "NG"]
-    texts = [result["reasons"][0]["text"] for result in found[1:5]]  # type: ignore[index]
+    assert [result["verdict"] for result in found] == ["OK", *["ERROR"] * 7, "NG", "ERROR"]
+    texts = [result["reasons"][0]["text"] for result in found if result["reasons"]]  # type: ignore[index]
     assert "list.csv:3: region" in texts[0]
     assert "mm_per_px = -1" in texts[1]
+    assert "give another template, region or scale" in texts[1]
     assert "names no test or no template" in texts[2]
     assert "put the region in quotes" in texts[3]
+    assert "names no test or no template" in texts[4]
+    assert "cannot be read (File name too long)" in texts[5]
+    assert "cannot be read (embedded null byte)" in texts[6]
+    assert "close the quotes" in texts[8]
 
 
 def test_paths_in_a_list_start_at_its_folder_or_at_the_working_directory(
@@ -191,6 +208,22 @@ def test_score_maps_cover_the_frame_and_tests_of_one_name_keep_apart(desk: Path)
     assert scores.shape == TEMPLATE.shape[:2]
     assert scores[136, 190] == 65535
     assert scores[10, 10] == 0
+
+
+def test_names_of_pictures_differ_also_where_a_test_is_called_like_a_number_of_ours() -> None:
+    tests = [Path("a.png"), Path("b/A.png"), Path("0001-a.png"), Path("c.png")]
+    pairs = [Pair(test, str(test), Path("t.png"), lambda: pytest.fail("not needed")) for test in tests]
+    assert output_names(pairs) == ["0001-a", "0002-A", "0003-0001-a", "c"]
+
+
+def test_a_picture_that_cannot_be_written_costs_no_result(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (desk / "seen" / "dirty.png").mkdir(parents=True)
+    assert inspect("--template", "template.png", "dirty.png", "clean.png", "--json", "--draw", "seen") == 2
+    out, err = capsys.readouterr()
+    assert [json.loads(line)["verdict"] for line in out.splitlines()] == ["NG", "OK"]
+    assert err.startswith("edge-agent: seen/dirty.png: cannot be written (Is a directory); check the folder")
+    assert err.count("\n") == 1
+    assert (desk / "seen" / "clean.png").is_file()
 
 
 def test_pictures_are_drawn_into_a_folder_or_one_file(desk: Path) -> None:
