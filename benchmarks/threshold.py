@@ -27,6 +27,7 @@ NAME = "threshold"
 CLAIM = "the shipped threshold is the one with the highest F1 of components on held-out synthetic pairs"
 THRESHOLDS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8)
 PAIRS, SEED = 200, 7
+SCALES = (1.0, 0.5)
 SMALLEST_PX = 12  # area of an object that counts as missed
 NEAR_PX = 3  # a component so close to an object is no false one
 
@@ -58,8 +59,9 @@ def main() -> None:
     tallies = {threshold: Tally() for threshold in THRESHOLDS}
     for index in range(arguments.pairs):
         sample = synthesise(photographs, recipe, SEED, index)
-        score = tiles.score(engine, sample.test, sample.template, (1.0, 0.5))
+        maps = tiles.look(engine, sample.test, sample.template, SCALES)
         for threshold, tally in tallies.items():
+            score = tiles.merge_scales(maps, SCALES, sample.mask.shape[:2], threshold)
             _count(tally, sample, score, threshold)
     lines = ["threshold  recall  precision  F1"]
     for threshold, tally in tallies.items():

@@ -116,14 +116,15 @@ class Inspector:
         timing = _Timing(clock, dict(registered.timing_ms))
         recipe, (x0, y0, x1, y1) = registered.recipe, registered.window
         shape = registered.image.shape
+        threshold = recipe.limits.threshold or self.engine.info.threshold
         try:
             with timing.stage("inference"):
-                scores = tiles.score(self.engine, registered.test, registered.template, recipe.scales)
+                maps = tiles.look(self.engine, registered.test, registered.template, recipe.scales)
+                scores = tiles.merge_scales(maps, recipe.scales, registered.test.shape[:2], threshold)
                 scores[registered.outside] = 0.0
         except EngineError as error:
             return Inspection(Verdict.ERROR, (Reason("engine", str(error)),), timing_ms=timing.stages)
         with timing.stage("components"):
-            threshold = recipe.limits.threshold or self.engine.info.threshold
             found, total = find_components(scores, threshold, recipe.mm_per_px, origin=(x0, y0))
             verdict, reasons, components = judge(found, recipe.limits)
             score_map = np.zeros(shape[:2], np.float32)

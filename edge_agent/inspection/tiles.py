@@ -74,20 +74,34 @@ def join(scores: NDArray[np.float32], layout: Layout) -> NDArray[np.float32]:
     return (total / weight)[: layout.size[0], : layout.size[1]]
 
 
-def merge_scales(maps: Sequence[NDArray[np.float32]], size: tuple[int, int]) -> NDArray[np.float32]:
-    """One score map [H, W] of native `size` from the maps of all scales: the highest of them at each pixel.
-
-    Native resolution finds thin wires and the rims of large objects, a lower one fills the objects. The mean of the
-    scales has fewer false alarms on metal, but loses small objects: the lower scale does not see those.
-    """
-    native = [np.clip(_resized(score, size), 0.0, 1.0) for score in maps]
-    return np.asarray(np.maximum.reduce(native), np.float32)
-
-
-def score(
-    engine: Engine, test: NDArray[np.uint8], template: NDArray[np.uint8], scales: Sequence[float]
+def merge_scales(
+    maps: Sequence[NDArray[np.float32]], scales: Sequence[float], size: tuple[int, int], threshold: float
 ) -> NDArray[np.float32]:
-    """Score map float32 [H, W] of a pair of images uint8 [H, W, 3], looked at in all scales, in one call of the engine.
+    """One score map [H, W] of native `size` from the maps of all scales.
+
+    The finest scale says where an object is and how far it reaches. A coarser one fills it, where an object is so
+    large that the finest sees its rims alone: it counts inside components that the finest has pixels of too, and
+    without its outermost pixels, which enlarging has blurred outwards. (Its maximum would lengthen every object.)
+    """
+    ordered = sorted(zip(scales, maps, strict=True), key=lambda entry: -entry[0])
+    finest, *coarser = [np.clip(_resized(score, size), 0.0, 1.0) for _, score in ordered]
+    if not coarser:
+        return finest
+    merged = finest
+    for (scale, _), score in zip(ordered[1:], coarser, strict=True):
+        side = 2 * round(1 / scale) + 1
+        merged = np.maximum(merged, cv2.erode(score, np.ones((side, side), np.uint8)))
+    count, labels = cv2.connectedComponents((merged >= threshold).astype(np.uint8), connectivity=8)
+    seen = np.zeros(count, np.bool_)
+    seen[labels[finest >= threshold]] = True
+    seen[0] = False
+    return np.where(seen[labels], merged, finest).astype(np.float32, copy=False)
+
+
+def look(
+    engine: Engine, test: NDArray[np.uint8], template: NDArray[np.uint8], scales: Sequence[float]
+) -> list[NDArray[np.float32]]:
+    """Score maps of a pair of images uint8 [H, W, 3], one a scale at that scale's size, in one call of the engine.
 
     Raises:
         EngineError: inference failed.
@@ -99,7 +113,7 @@ def score(
     scores = engine.infer(tests, templates)
     ends = np.cumsum([len(layout.tops) * len(layout.lefts) for layout in layouts])
     parts = np.split(scores, ends[:-1])
-    return merge_scales([join(part, layout) for part, layout in zip(parts, layouts, strict=True)], (height, width))
+    return [join(part, layout) for part, layout in zip(parts, layouts, strict=True)]
 
 
 def _ramp(length: int) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_agent.engines import load_engine
-from edge_agent.inspection.tiles import OVERLAP, cut, join, merge_scales, plan, score
+from edge_agent.inspection.tiles import OVERLAP, cut, join, look, merge_scales, plan
 from tests.support.models import write_difference_model
 
 TILE = (96, 128)
@@ -56,7 +56,7 @@ def test_an_object_on_the_border_of_tiles_is_seen_once_and_whole(tmp_path: Path)
     template = np.full((150, 220, 3), 60, np.uint8)
     test = template.copy()
     test[60:80, 90:140] = 240
-    scores = score(engine, test, template, (1.0,))
+    (scores,) = look(engine, test, template, (1.0,))
     assert scores.shape == (150, 220)
     assert (scores[62:78, 92:138] > 0.9).all()
     assert scores[:57].max() == scores[83:].max() == 0
@@ -68,14 +68,25 @@ def test_all_scales_go_to_the_engine_in_one_call(tmp_path: Path) -> None:
     infer = engine.infer
     engine.infer = lambda test, template: (batches.append(len(test)), infer(test, template))[1]  # type: ignore[method-assign]
     image = np.zeros((150, 220, 3), np.uint8)
-    score(engine, image, image, (1.0, 0.5))
+    look(engine, image, image, (1.0, 0.5))
     assert batches == [4 + 1]
 
 
-def test_merged_scales_stay_between_zero_and_one_at_native_size() -> None:
-    native, half = np.zeros((90, 120), np.float32), np.ones((45, 60), np.float32)
-    merged = merge_scales([native, half], (90, 120))
+def test_a_coarser_scale_fills_what_the_finest_has_seen_and_adds_nothing_else() -> None:
+    native, half = np.zeros((90, 120), np.float32), np.zeros((45, 60), np.float32)
+    native[20:60, 20:24] = native[20:60, 66:70] = 0.9  # the rims of an object 50 px wide …
+    half[10:30, 10:35] = 0.8  # … which half resolution sees whole
+    half[35:42, 40:55] = 0.8  # and something that native resolution does not see
+    merged = merge_scales([native, half], (1.0, 0.5), (90, 120), 0.5)
     assert merged.shape == (90, 120)
     assert merged.dtype == np.float32
-    assert merged.min() >= 0
-    assert merged.max() <= 1
+    assert (merged[24:56, 20:70] >= 0.5).all()
+    assert merged[:, :20].max() == merged[:, 70:].max() == 0  # no longer than native resolution says
+    assert merged[66:].max() == 0
+
+
+def test_one_scale_alone_is_taken_as_it_is() -> None:
+    half = np.random.default_rng(0).random((45, 60), np.float32)
+    merged = merge_scales([half], (0.5,), (90, 120), 0.5)
+    assert merged.shape == (90, 120)
+    assert 0 <= merged.min() <= merged.max() <= 1
