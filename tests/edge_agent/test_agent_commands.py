@@ -138,7 +138,8 @@ def test_without_a_broker_the_agent_inspects_all_the_same_and_says_what_is_missi
 ) -> None:
     broker.stop()
     folder.write_parts([False])
-    config = folder.write_config(trigger={"mode": "free-run", "interval_s": 0.05})
+    pause = {"reconnect_min_s": 4.0, "reconnect_max_s": 4.0}  # long enough for the listener to be there first
+    config = folder.write_config(trigger={"mode": "free-run", "interval_s": 0.05}, mqtt=pause)
     with AgentProcess(config) as agent:
         agent.wait_for_log("result seq=5 ")
         assert "cannot be reached" in agent.log

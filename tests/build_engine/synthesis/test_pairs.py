@@ -47,12 +47,14 @@ def test_the_mask_marks_what_changed_and_nothing_else(photographs: Photographs) 
 
     rng = np.random.default_rng(0)
     clean = photographs.crop(rng, 200)
+    marked, all_changed = 0, 0
     for _ in range(20):
         image, mask = _with_differences(rng, Background(clean), photographs, Recipe(clean_share=0))
         changed = cv2.absdiff(image, clean).max(axis=2) > VISIBLE
         near = cv2.dilate(changed.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
         assert not (mask[~near]).any()
-        assert mask[changed].mean() > 0.7  # soft edges of small shapes lie outside their masks
+        marked, all_changed = marked + int(mask[changed].sum()), all_changed + int(changed.sum())
+    assert marked > 0.9 * all_changed  # the rest are the soft edges of shapes, which lie outside their masks
 
 
 @pytest.mark.parametrize("shape", [kind for kind, _ in shapes.MIXTURE])

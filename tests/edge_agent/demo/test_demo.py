@@ -16,7 +16,13 @@ from paho.mqtt.enums import CallbackAPIVersion
 from edge_agent.demo.broker import EmbeddedBroker
 from tests.support.models import write_difference_model
 
-CODE = "import sys; from edge_agent.cli.main import main; sys.exit(main())"
+# A process begun in the background of a script ignores Ctrl-C: here it must not, wherever the tests run.
+CODE = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from edge_agent.cli.main import main
+sys.exit(main())
+"""
 
 
 @pytest.fixture
