@@ -8,6 +8,8 @@ import os
 import sys
 from pathlib import Path
 
+from build_engine.cli.numbers import number, whole
+
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the subcommand."""
@@ -29,20 +31,22 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "file), or a folder of NAME/test.*, NAME/template.* with objects.json",
     )
     data.add_argument(
-        "--simulated", type=_count, metavar="N", help="N parts of the simulated camera, of --connectors in turn"
+        "--simulated", type=whole(1), metavar="N", help="N parts of the simulated camera, of --connectors in turn"
     )
     parser.add_argument(
         "--connectors", default="dsub25,circular37-pins", metavar="NAMES", help="of --simulated (default: %(default)s)"
     )
     parser.add_argument(
-        "--share", type=_share, default=0.5, help="of --simulated: parts with an object (default: %(default)s)"
+        "--share", type=number(0, 1), default=0.5, help="of --simulated: parts with an object (default: %(default)s)"
     )
     parser.add_argument("--model", type=Path, metavar="ONNX", help="default: the one that comes with the package")
-    parser.add_argument("--threshold", type=_share, metavar="SCORE", help="0..1 (default: the model's own)")
-    parser.add_argument("--limit", type=_count, metavar="N", help="judge N pairs drawn at random (default: all)")
-    parser.add_argument("--seed", type=int, default=0, help="of --limit and --simulated (default: %(default)s)")
     parser.add_argument(
-        "--jobs", type=_count, default=os.cpu_count() or 1, metavar="N", help="processes (default: %(default)s)"
+        "--threshold", type=number(0, 1, above=True), metavar="SCORE", help="0..1 (default: the model's own)"
+    )
+    parser.add_argument("--limit", type=whole(1), metavar="N", help="judge N pairs drawn at random (default: all)")
+    parser.add_argument("--seed", type=whole(0), default=0, help="of --limit and --simulated (default: %(default)s)")
+    parser.add_argument(
+        "--jobs", type=whole(1), default=os.cpu_count() or 1, metavar="N", help="processes (default: %(default)s)"
     )
     parser.add_argument("--json", action="store_true", help="print figures as JSON instead of the table")
     parser.add_argument(
@@ -98,17 +102,3 @@ def _simulated(arguments: argparse.Namespace) -> int:
     )
     print(json.dumps(report.to_dict()) if arguments.json else simulated_table(report))
     return 0
-
-
-def _share(text: str) -> float:
-    value = float(text)
-    if not 0.0 <= value <= 1.0:
-        raise argparse.ArgumentTypeError(f"must be from 0 to 1, but got {text}")
-    return value
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, but got {text}")
-    return value

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from build_engine.cli.numbers import number, whole
+
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the subcommand."""
@@ -17,9 +19,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--output", type=Path, required=True, help="ONNX file to write; its card is written beside it")
     parser.add_argument("--version", dest="model_version", default="1", help="version in the metadata")
     parser.add_argument(
-        "--threshold", type=float, default=0.5, help="score at which a pixel counts (default: %(default)s)"
+        "--threshold",
+        type=number(0, 1, above=True),
+        default=0.5,
+        help="score at which a pixel counts (default: %(default)s)",
     )
-    parser.add_argument("--size", type=int, nargs=2, metavar=("H", "W"), default=(480, 640), help="tile in pixels")
+    parser.add_argument("--size", type=whole(1), nargs=2, metavar=("H", "W"), default=(480, 640), help="tile in pixels")
     parser.add_argument("--data", default="not named", help="what it was trained on, for the card")
     parser.set_defaults(main=run)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from build_engine.cli.numbers import whole
+
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the subcommand."""
@@ -13,8 +15,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--recipe", choices=("default", "paper"), default="default", help="mixture (default: %(default)s)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-    parser.add_argument("--count", type=int, default=32, help="number of pairs (default: %(default)s)")
+    parser.add_argument("--seed", type=whole(0), default=0, help="default: %(default)s")
+    parser.add_argument("--count", type=whole(1), default=32, help="number of pairs (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=Path("samples.png"), help="PNG to write (default: %(default)s)")
     parser.set_defaults(main=run)
 

@@ -8,6 +8,7 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
+from build_engine.cli.numbers import number, whole
 from build_engine.training.settings import TrainingSettings
 from edge_agent.errors import UsageError
 
@@ -24,18 +25,20 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--output", type=Path, required=True, help="folder of the run")
     parser.add_argument("--resume", action="store_true", help="go on with the checkpoint in --output")
     parser.add_argument("--network", choices=("compact", "paper"), default=default.network)
-    parser.add_argument("--width", type=float, default=default.width, help="factor on all channel numbers")
+    parser.add_argument(
+        "--width", type=number(0, 16, above=True), default=default.width, help="factor on all channel numbers"
+    )
     parser.add_argument("--norm", choices=("instance", "layer", "batch"), default=default.norm)
     parser.add_argument("--recipe", choices=("default", "paper"), default=default.recipe, help="mixture of pairs")
-    parser.add_argument("--iterations", type=int, default=default.iterations)
-    parser.add_argument("--batch", type=int, default=default.batch)
-    parser.add_argument("--learning-rate", type=float, default=default.learning_rate)
-    parser.add_argument("--weight-decay", type=float, default=default.weight_decay)
-    parser.add_argument("--smoothing", type=float, default=default.smoothing, help="label smoothing")
-    parser.add_argument("--seed", type=int, default=default.seed)
+    parser.add_argument("--iterations", type=whole(1), default=default.iterations)
+    parser.add_argument("--batch", type=whole(1), default=default.batch)
+    parser.add_argument("--learning-rate", type=number(0, above=True), default=default.learning_rate)
+    parser.add_argument("--weight-decay", type=number(0), default=default.weight_decay)
+    parser.add_argument("--smoothing", type=number(0, 0.5), default=default.smoothing, help="label smoothing")
+    parser.add_argument("--seed", type=whole(0), default=default.seed)
     parser.add_argument("--no-bf16", dest="bf16", action="store_false", help="float32 even where bfloat16 is faster")
-    parser.add_argument("--threads", type=int, default=0, help="threads of PyTorch (default: its own choice)")
-    parser.add_argument("--workers", type=int, default=1, help="processes that make pairs (default: %(default)s)")
+    parser.add_argument("--threads", type=whole(0), default=0, help="threads of PyTorch (default: its own choice)")
+    parser.add_argument("--workers", type=whole(0), default=1, help="processes that make pairs (default: %(default)s)")
     parser.set_defaults(main=run)
 
 

@@ -27,6 +27,10 @@ def draw_contact_sheet(photographs: Photographs, recipe: Recipe, seed: int, coun
         cells.append(cv2.copyMakeBorder(cell, gap, gap, gap, gap, cv2.BORDER_CONSTANT, value=(60, 60, 60)))
     cells += [np.zeros_like(cells[0])] * (-count % columns)
     rows = [np.hstack(cells[start : start + columns]) for start in range(0, len(cells), columns)]
-    file.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(file), np.vstack(rows)):
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        written = cv2.imwrite(str(file), np.vstack(rows))
+    except (OSError, cv2.error):  # no such folder can be made; no such format
+        written = False
+    if not written:
         raise StorageError("cannot be written", where=str(file), mend="name a PNG file in a folder you may write to")
