@@ -23,7 +23,11 @@ def read_deeppcb(path: Path) -> tuple[AnnotatedPair, ...]:
     """
     listing = _find_list(path)
     pairs = []
-    for number, line in enumerate(listing.read_text(encoding="utf-8").splitlines(), 1):
+    try:
+        lines = listing.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetError(f"is no list ({error})", where=str(listing), mend="name trainval.txt or test.txt") from error
+    for number, line in enumerate(lines, 1):
         fields = line.split()
         if not fields:
             continue

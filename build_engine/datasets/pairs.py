@@ -59,16 +59,17 @@ def read_pairs(path: Path) -> tuple[AnnotatedPair, ...]:
 
 
 def _read_list(path: Path) -> tuple[AnnotatedPair, ...]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        header = reader.fieldnames or []
-        unknown = [column for column in header if column not in COLUMNS]
-        if unknown or not {"test", "template"} <= set(header):
-            raise DatasetError(
-                f"columns must be among {', '.join(COLUMNS)}, test and template always, but got {', '.join(header)}",
-                where=str(path),
-            )
-        return tuple(_row(row, path, reader.line_num) for row in reader)
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, skipinitialspace=True)
+            header = reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
+            unknown = [column for column in header if column not in COLUMNS]
+            if unknown or not {"test", "template"} <= set(header):
+                what = f"columns must be among {', '.join(COLUMNS)}, test and template always, but got "
+                raise DatasetError(what + (", ".join(header) or "none"), where=str(path))
+            return tuple(_row(row, path, reader.line_num) for row in reader if any(row.values()))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DatasetError(f"is no CSV list in UTF-8 ({error})", where=str(path), mend="save it as CSV") from error
 
 
 def _row(row: dict[str, str], path: Path, line: int) -> AnnotatedPair:
@@ -99,6 +100,8 @@ def _read_folder(folder: Path) -> tuple[AnnotatedPair, ...]:
         raise DatasetError(
             f"cannot read the answers ({error})", where=str(answers_file), mend="see build_engine/datasets/pairs.py"
         ) from error
+    if not isinstance(answers, dict):
+        raise DatasetError("must be an object, a name and its answer for each sub-folder", where=str(answers_file))
     pairs = []
     for sub_folder in sorted(entry for entry in folder.iterdir() if entry.is_dir()):
         answer = answers.get(sub_folder.name)
@@ -150,7 +153,7 @@ def _polygon(points: tuple[tuple[float, ...], ...], where: str) -> Polygon:
 def _scale(value: str | float, where: str) -> float:
     try:
         scale = float(value)
-    except ValueError:
+    except (TypeError, ValueError):
         scale = math.nan
     if not (math.isfinite(scale) and scale > 0):
         raise DatasetError(f"must be a number above 0, but got {value!r}", where=where)

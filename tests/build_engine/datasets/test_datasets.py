@@ -138,3 +138,26 @@ def test_boxes_are_read_from_json(tmp_path) -> None:
 def test_points_are_read_back_as_they_are_written(points) -> None:
     text = " ".join(f"{x!r},{y!r}" for x, y in points)
     assert parse_points(text, 2, "here") == tuple(points)
+
+
+def test_a_csv_list_is_read_with_spaces_after_its_commas_and_rows_of_nothing(tmp_path) -> None:
+    touch(tmp_path / "a.png", tmp_path / "b.png")
+    text = '\ufefftest, template, region\r\na.png, b.png, "0,0 9,0 9,9"\r\n,,\r\n'
+    (tmp_path / "list.csv").write_text(text, encoding="utf-8", newline="")
+    (pair,) = read_pairs(tmp_path / "list.csv")
+    assert (pair.template.name, pair.region) == ("b.png", ((0, 0), (9, 0), (9, 9)))
+
+
+def test_a_file_of_another_kind_is_no_list(tmp_path) -> None:
+    (tmp_path / "image.png").write_bytes(b"\x89PNG\xff")
+    for read in (read_deeppcb, read_pairs):
+        with pytest.raises(DatasetError, match=r"image\.png: is no "):
+            read(tmp_path / "image.png")
+
+
+@pytest.mark.parametrize("answers", ['["a"]', '"a"', '{"a": {"objects": [], "mm_per_px": [1]}}'])
+def test_answers_of_another_form_are_refused(tmp_path, answers) -> None:
+    touch(tmp_path / "a" / "test.png", tmp_path / "a" / "template.png")
+    (tmp_path / "objects.json").write_text(answers)
+    with pytest.raises(DatasetError, match=r"objects\.json"):
+        read_pairs(tmp_path)
