@@ -27,6 +27,8 @@ class DeviceSettings:
     def __post_init__(self) -> None:
         if not self.name.strip():
             raise ConfigError("must not be empty", where="name", mend="name the device, or remove the key")
+        if not self.name.isprintable() or len(self.name) > 100:
+            raise ConfigError("must be at most 100 printable characters", where="name", mend="give a shorter name")
 
 
 @dataclass(frozen=True)

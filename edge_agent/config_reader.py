@@ -55,7 +55,7 @@ class TomlFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")
         except FileNotFoundError as error:
             raise ConfigError(
                 "there is no such file", where=str(path), mend="give the path of an agent.toml"
@@ -66,6 +66,9 @@ class TomlFile:
             self.tables: dict[str, Any] = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise _syntax_error(path, text, str(error)) from error
+        except (ValueError, RecursionError) as error:  # a number of 4,301 digits, 500 brackets in each other
+            what = str(error).partition(";")[0]
+            raise ConfigError(f"not TOML for Python: {what}", where=str(path), mend="take that value out") from error
         self._lines = dict(_key_lines(text))
         self._found: list[tuple[int, str]] = []
 
@@ -118,11 +121,15 @@ class TomlFile:
         for key, field in known.items():
             if key not in values and isinstance(field.default, Path):
                 values[key] = self.beside(field.default)
+        refused: set[str] = set()
         while True:
             try:
                 return kind(**values)
             except ConfigError as error:
                 key = error.where
+                if key not in values and key in refused:  # its default is as wrong as what stood there
+                    return None
+                refused.add(key)
                 shown = f"{key} = {_shown(values[key])} " if key in values else f"{key} "
                 self.note(f"{name}.{key}", shown + error.what, error.mend)
                 if key not in values or not _has_default(known[key]):
@@ -142,6 +149,8 @@ class TomlFile:
             if value in get_args(kind):
                 return value
             raise ConfigError(f"{key} = {_shown(value)} is no choice", mend=_nearest(value, get_args(kind), "choices"))
+        if isinstance(value, str) and "\0" in value:
+            raise ConfigError(f"{key} = {value!a} holds a null character", mend="take it out")
         if kind is Path and isinstance(value, str) and value:
             return self.beside(Path(value))
         if kind is float and type(value) is int:

@@ -119,3 +119,26 @@ def test_tensorrt_is_refused_until_it_is_there(tmp_path: Path) -> None:
 
 def test_folder_mode_needs_a_folder_that_ends(tmp_path: Path) -> None:
     assert "needs a camera of kind" in _problems(tmp_path, MINIMAL + '[trigger]\nmode = "folder"\n')[0]
+
+
+def test_a_file_of_a_windows_editor_is_read(tmp_path: Path) -> None:
+    assert _load(tmp_path, "\ufeff" + MINIMAL.replace("\n", "\r\n")).mqtt.topic_base == "plant/cell"
+
+
+@pytest.mark.parametrize("value", ["[" * 5000, "9" * 5000])
+def test_toml_that_python_cannot_hold_is_an_error_of_the_file(tmp_path: Path, value: str) -> None:
+    with pytest.raises(ConfigError, match=r"agent\.toml.*: not TOML"):
+        _load(tmp_path, f"a = {value}")
+
+
+def test_a_text_that_no_name_can_be_is_refused(tmp_path: Path) -> None:
+    text = MINIMAL.replace("recipes/a", r"a\u0000b") + '[device]\nname = "a\\nb"\n'
+    null, newline = _problems(tmp_path, text)
+    assert null == r"agent.toml:4: folder = 'a\x00b' holds a null character; take it out"
+    assert newline.startswith("agent.toml:8: name = ")
+    assert "must be at most 100 printable characters" in newline
+
+
+def test_a_key_that_is_missing_is_missed_once(tmp_path: Path) -> None:
+    text = MINIMAL.replace('"simulated"', '"folder"\nsource = ""')
+    assert _problems(tmp_path, text) == ('agent.toml:3: source = "" is missing; name the source of the folder camera',)
