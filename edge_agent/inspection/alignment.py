@@ -37,7 +37,7 @@ class Alignment:
 
     Attributes:
         matrix: 3 × 3, template pixels -> test pixels.
-        match: agreement of the textured parts after registration, -1..1; 1 where the template has none.
+        match: agreement of the textured parts after registration, -1..1; 0 where the template has none.
         match_before: the same with the template where it is.
         field: float32 [h, w, 2], local shifts in pixels that remain after the matrix; None where they do not help.
         field_to_frame: 3 × 3, (column, row) of the field -> test pixels.
@@ -104,7 +104,7 @@ class Aligner:
         identity = np.eye(3)
         finest = self._levels[self._first]
         if finest.textured < PLAIN:
-            return Alignment(identity, 1.0, 1.0)
+            return Alignment(identity, 0.0, 0.0)
         pyramid = _pyramid(test, self._search_window, self._last)
         tests = {level: TestLevel(pyramid[level], self._search_window[:2], 2.0**level) for level in self._levels}
         before = finest.match(tests[self._first], identity)

@@ -183,7 +183,8 @@ def _registered(image: NDArray[np.uint8], prepared: _Prepared, timing_ms: dict[s
     if alignment.match < MIN_MATCH:
         raise _RefusedError(
             "not-registered",
-            f"the part does not match the template: agreement {alignment.match:.2f}, {MIN_MATCH:.2f} is needed",
+            f"the part does not match the template: agreement {alignment.match:.2f}, {MIN_MATCH:.2f} is needed"
+            + ("; the template shows no edges, take one with more of the part in it" if not alignment.match else ""),
         )
     region = moved(alignment.matrix, prepared.polygon - 0.5) + 0.5
     window, mask = _mask(region, image.shape[:2])
@@ -204,6 +205,7 @@ def _check_shape(image: NDArray[np.uint8], recipe: Recipe) -> None:
     if image.shape != recipe.template.shape:
         (height, width), (wanted_height, wanted_width) = image.shape[:2], recipe.template.shape[:2]
         text = f"the image has {width} × {height} pixels, the template {wanted_width} × {wanted_height}"
+        text += ": take both with the same camera, settings and orientation"
         raise _RefusedError("wrong-size", text)
 
 

@@ -104,6 +104,13 @@ class Recipe:
             raise RecipeError("is there already", where=str(folder), mend="choose another folder, or overwrite it")
         if folder.exists() and not (folder / SETTINGS).is_file() and (not folder.is_dir() or any(folder.iterdir())):
             raise RecipeError("is there and is no recipe", where=str(folder), mend="choose another folder")
+        others = (
+            sorted(path.name for path in folder.iterdir() if path.name not in {SETTINGS, TEMPLATE})
+            if folder.is_dir()
+            else []
+        )
+        if others:
+            raise RecipeError(f"holds other files too ({others[0]})", where=str(folder), mend="move them elsewhere")
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as aside:
@@ -171,7 +178,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise RecipeError(
             f"cannot be read ({error.strerror})", where=str(path), mend="make a recipe with edge-agent teach"
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, nested or long beyond reason
         raise RecipeError(f"is not TOML: {error}", where=str(path), mend="mend that line") from error
 
 

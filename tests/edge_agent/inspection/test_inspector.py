@@ -154,3 +154,10 @@ def test_without_a_region_what_both_pictures_share_is_inspected(inspector: Inspe
     )
     assert inspector.inspect(part, recipe).verdict is Verdict.OK
     assert inspector.inspect(with_object(part, BOX), recipe).verdict is Verdict.NG
+
+
+def test_black_on_black_is_an_error_not_ok(inspector: Inspector) -> None:
+    nothing = np.zeros_like(TEMPLATE)
+    inspection = inspector.inspect(nothing, Recipe("nothing", "1", nothing))
+    assert inspection.verdict is Verdict.ERROR
+    assert "no edges" in inspection.reasons[0].text

@@ -73,6 +73,20 @@ def test_a_folder_that_is_no_recipe_is_never_overwritten(tmp_path: Path) -> None
     assert (tmp_path / "photos" / "precious.txt").exists()
 
 
+def test_other_files_in_a_recipe_folder_are_never_lost(folder: Path) -> None:
+    (folder / "photo.png").write_text("x")
+    with pytest.raises(RecipeError, match=r"photo\.png"):
+        RECIPE.save(folder, overwrite=True)
+    assert (folder / "photo.png").exists()
+
+
+@pytest.mark.parametrize("text", ["x = " + "[" * 5000, "x = " + "9" * 9000, "\udcff"])
+def test_what_is_no_toml_is_one_clear_error(folder: Path, text: str) -> None:
+    (folder / "recipe.toml").write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(RecipeError, match="is not TOML"):
+        Recipe.load(folder)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
