@@ -99,15 +99,20 @@ class Aligner:
             for level in range(self._first, self._last + 1)
         }
 
+    @property
+    def plain(self) -> bool:
+        """Whether the template shows nothing to register by; it stays where it is then."""
+        return self._levels[self._first].textured < PLAIN
+
     def align(self, test: NDArray[np.uint8]) -> Alignment:
         """Find the template in a test image, BGR uint8 of the template's size."""
         identity = np.eye(3)
         finest = self._levels[self._first]
-        if finest.textured < PLAIN:
-            return Alignment(identity, 0.0, 0.0)
         pyramid = _pyramid(test, self._search_window, self._last)
         tests = {level: TestLevel(pyramid[level], self._search_window[:2], 2.0**level) for level in self._levels}
         before = finest.match(tests[self._first], identity)
+        if self.plain:
+            return Alignment(identity, before, before)
         best, match, merit = identity, before, before
         for matrix in self._candidates(tests):
             after = finest.match(tests[self._first], matrix)

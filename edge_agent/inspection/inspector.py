@@ -37,6 +37,7 @@ class Registered:
         window: x0, y0, x1, y1 of the cut in the frame.
         test, template: BGR uint8 [h, w, 3].
         outside: bool [h, w], True where nothing is looked for.
+        doubt: why OK must not be said of this part, "" where it may; what is found on it counts all the same.
         timing_ms: duration of each stage so far.
     """
 
@@ -46,6 +47,7 @@ class Registered:
     test: NDArray[np.uint8]
     template: NDArray[np.uint8]
     outside: NDArray[np.bool_]
+    doubt: str
     timing_ms: dict[str, float]
 
 
@@ -127,6 +129,8 @@ class Inspector:
         with timing.stage("components"):
             found, total = find_components(scores, threshold, recipe.mm_per_px, origin=(x0, y0))
             verdict, reasons, components = judge(found, recipe.limits)
+            if verdict is Verdict.OK and registered.doubt:
+                verdict, reasons = Verdict.ERROR, (Reason("not-registered", registered.doubt),)
             score_map = np.zeros(shape[:2], np.float32)
             score_map[y0:y1, x0:x1] = scores
             aligned = np.zeros(shape, np.uint8)  # untouched pages cost nothing, zeros_like would write them
@@ -180,11 +184,13 @@ def _check_quality(image: NDArray[np.uint8], prepared: _Prepared, previous_diges
 
 def _registered(image: NDArray[np.uint8], prepared: _Prepared, timing_ms: dict[str, float]) -> Registered:
     alignment = prepared.aligner.align(image)
-    if alignment.match < MIN_MATCH:
+    doubt = ""
+    if prepared.aligner.plain:
+        doubt = "the template shows no edges that would tell this part from another: take one that shows some"
+    elif alignment.match < MIN_MATCH:
         raise _RefusedError(
             "not-registered",
-            f"the part does not match the template: agreement {alignment.match:.2f}, {MIN_MATCH:.2f} is needed"
-            + ("; the template shows no edges, take one with more of the part in it" if not alignment.match else ""),
+            f"the part does not match the template: agreement {alignment.match:.2f}, {MIN_MATCH:.2f} is needed",
         )
     region = moved(alignment.matrix, prepared.polygon - 0.5) + 0.5
     window, mask = _mask(region, image.shape[:2])
@@ -196,7 +202,7 @@ def _registered(image: NDArray[np.uint8], prepared: _Prepared, timing_ms: dict[s
     template, known = warp(prepared.recipe.template, alignment, window)
     if not known.all():
         template = np.where(known[..., None], template, test)
-    return Registered(image, prepared.recipe, window, test, template, (mask == 0) | ~known, timing_ms)
+    return Registered(image, prepared.recipe, window, test, template, (mask == 0) | ~known, doubt, timing_ms)
 
 
 def _check_shape(image: NDArray[np.uint8], recipe: Recipe) -> None:

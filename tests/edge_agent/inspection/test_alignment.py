@@ -73,7 +73,7 @@ def test_a_plain_template_matches_nothing_and_stays_where_it_is() -> None:
     plain = np.full((200, 300, 3), 90, np.uint8)
     alignment = Aligner(plain, np.array([[0, 0], [300, 0], [300, 200], [0, 200]], float)).align(noisy(plain))
     np.testing.assert_array_equal(alignment.matrix, np.eye(3))
-    assert alignment.match == 0
+    assert alignment.match < 0.1
 
 
 def test_the_warped_template_lies_on_the_part() -> None:

@@ -161,3 +161,4 @@ def test_black_on_black_is_an_error_not_ok(inspector: Inspector) -> None:
     inspection = inspector.inspect(nothing, Recipe("nothing", "1", nothing))
     assert inspection.verdict is Verdict.ERROR
     assert "no edges" in inspection.reasons[0].text
+    assert inspector.inspect(with_object(nothing, BOX), Recipe("nothing", "1", nothing)).verdict is Verdict.NG
