@@ -15,6 +15,8 @@ import threading
 import time
 from typing import Any
 
+import cv2
+
 from edge_agent import __version__, health
 from edge_agent.cameras import open_camera
 from edge_agent.cameras.camera import Camera
@@ -67,7 +69,7 @@ class Agent:
         self._registering = Registering(self.recipe, self._triggers, looked, settings.camera.live)
         engine = settings.engine
         self._inspecting = Inspecting(
-            lambda: load_engine(engine.model, engine.backend, engine.threads), looked, inspected
+            lambda: load_engine(engine.model, engine.backend, engine.inference_threads), looked, inspected
         )
         folder = settings.results.folder
         self._outbox = Outbox(folder / "outbox.sqlite")
@@ -98,6 +100,7 @@ class Agent:
             ModelError, EngineError: the engine cannot be loaded at the start.
         """
         self._began = time.monotonic()
+        cv2.setNumThreads(1)  # its threads would take the cores from the network, which needs them more
         self._start_engine(stop)
         try:
             for worker in (self._capture, self._registering, self._recorder):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import socket
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -102,7 +103,7 @@ class EngineSettings:
     Attributes:
         model: an ONNX model; None takes the one shipped with the agent.
         backend: "auto" takes the best one that is there.
-        threads: CPU threads of one inference; 0 takes all cores.
+        threads: CPU threads of one inference; 0 takes all cores but one, which registers the next part meanwhile.
     """
 
     model: Path | None = None
@@ -113,6 +114,11 @@ class EngineSettings:
         if self.backend == "tensorrt":
             raise ConfigError("is not in this version", where="backend", mend='write "auto" or "onnxruntime"')
         _within("threads", self.threads, 0, 1024)
+
+    @property
+    def inference_threads(self) -> int:
+        """Threads of one inference on this machine, 1 or more."""
+        return self.threads or max(1, (os.cpu_count() or 1) - 1)
 
 
 @dataclass(frozen=True)
