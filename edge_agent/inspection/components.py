@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from edge_agent.inspection.inspection import Component
 
-MIN_AREA_PX = 4  # a speck below this is noise of the network, at no resolution an object
+MIN_AREA_PX = 10  # a speck of three pixels square is noise of the network: at no resolution an object
 MAX_COMPONENTS = 100
 
 

@@ -26,8 +26,8 @@ def test_a_line_of_one_by_ten_pixels_is_ten_long() -> None:
 @given(
     x=st.integers(0, 100),
     y=st.integers(0, 80),
-    width=st.integers(2, 60),
-    height=st.integers(2, 40),
+    width=st.integers(4, 60),
+    height=st.integers(3, 40),
     score=st.floats(0.5, 1.0),
     origin=st.tuples(st.integers(0, 3000), st.integers(0, 3000)),
 )
@@ -61,18 +61,18 @@ def test_a_turned_object_keeps_its_length(degrees: float, length: float, width: 
 
 def test_pixels_that_touch_over_a_corner_are_one_object() -> None:
     scores = blank()
-    for k in range(8):
+    for k in range(12):
         scores[10 + k, 10 + k] = 1
     assert find_components(scores, 0.5)[1] == 1
 
 
 def test_a_pixel_at_the_threshold_counts_and_a_speck_does_not() -> None:
     scores = blank()
-    scores[10:12, 10:12] = 0.5
-    scores[50, 50:53] = 1.0
+    scores[10:12, 10:15] = 0.5
+    scores[50:53, 50:53] = 1.0
     components, total = find_components(scores, 0.5)
     assert total == 1
-    assert components[0].area_px == 4
+    assert components[0].area_px == 10
 
 
 def test_the_surest_come_first_and_no_more_than_a_hundred_are_told() -> None:
