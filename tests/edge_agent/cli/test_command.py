@@ -73,6 +73,7 @@ def test_names_that_are_no_unicode_and_terminals_that_know_none_are_written_all_
 
 def test_an_interrupt_ends_quietly_at_any_moment(tmp_path: Path) -> None:
     code = "import os, signal, sys; from edge_agent.cli import command; "
+    code += "signal.signal(signal.SIGINT, signal.default_int_handler); "  # a background job inherits to ignore it
     code += f"sys.exit(command.run_command('p', lambda: os.kill(os.getpid(), {int(signal.SIGINT)})))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
