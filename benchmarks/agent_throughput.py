@@ -1,6 +1,6 @@
 """The whole agent against bare ONNX Runtime on the same tiles; start to first result; memory after 500 results.
 
-python -m benchmarks.agent_throughput [--model ONNX] [--threads N] [--frames N] [--results N]
+python -m benchmarks.agent_throughput [--region whole|face] [--model ONNX] [--threads N] [--frames N] [--results N]
 
 Agent and bare inference run in turn, block by block, so that both see the same machine. The agent runs with its
 defaults, in this process: quality gate, registration, tiles, components, verdict, thumbnail, archive, outbox on disk,
@@ -51,6 +51,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path)
     parser.add_argument("--threads", type=int, default=0, help="of one inference; 0: the agent's default")
+    parser.add_argument(
+        "--region", choices=("whole", "face"), default="whole", help="of 1200 x 800 px (default: whole)"
+    )
     parser.add_argument("--frames", type=int, default=FRAMES)
     parser.add_argument("--results", type=int, default=RESULTS)
     arguments = parser.parse_args()
@@ -58,7 +61,8 @@ def main() -> None:
     model = arguments.model or shipped_model()
     camera = SimulatedCamera(seed=7)
     parts = [camera.part(number)[0] for number in range(DRAWN)]
-    recipe = Recipe("throughput", "1", camera.template(), tuple(camera.region()), camera.mm_per_px)
+    region = tuple(camera.region()) if arguments.region == "face" else ()
+    recipe = Recipe("throughput", "1", camera.template(), region, camera.mm_per_px)
     with tempfile.TemporaryDirectory(prefix="matecheck-") as place:
         folder = Path(place)
         recipe.save(folder / "recipe")
@@ -74,9 +78,9 @@ def main() -> None:
         RESULTS,
     )
     record(
-        NAME,
+        NAME if arguments.region == "whole" else f"{NAME}-face",
         claim=CLAIM,
-        data=f"simulated dsub25, 1200 x 800, region of the face, {DRAWN} parts drawn beforehand, "
+        data=f"simulated dsub25, 1200 x 800, region: {arguments.region}, {DRAWN} parts drawn beforehand, "
         f"{arguments.threads or 'default'} threads, tiles in batches of at most {MAX_BATCH}",
         model=_info(model),
         result=f"{throughput}\n\n{process}",

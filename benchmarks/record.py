@@ -38,7 +38,7 @@ def record(name: str, *, claim: str, data: str, model: ModelInfo, result: str, k
     """Print a result under its header and, if `keep`, write both to results/NAME.txt.
 
     Args:
-        name: of the benchmark's module.
+        name: of the benchmark's module; after a dash what is special about this run.
         claim: what is shown, with the figure to reach.
         data: in words, without a path.
         model: that was measured.
@@ -49,7 +49,7 @@ def record(name: str, *, claim: str, data: str, model: ModelInfo, result: str, k
     text = "\n".join(
         [
             f"claim    {claim}",
-            f"command  python -m benchmarks.{name} {shlex.join(_arguments())}".rstrip(),
+            f"command  python -m benchmarks.{name.partition('-')[0]} {shlex.join(_arguments())}".rstrip(),
             f"data     {data}",
             f"model    {model.network} {model.version}, {model.precision}, {size}, threshold {model.threshold:g}",
             f"digest   sha256 {model.digest}",
