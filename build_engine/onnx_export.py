@@ -26,7 +26,7 @@ def export(
 
     Args:
         network: with its weights.
-        name, version, threshold: metadata of the file; see the contract in README, "Model".
+        name, version, threshold: metadata of the file; see docs/training.md, "The model file".
         size: height and width of a tile in pixels, fixed in the file; N stays dynamic.
 
     Returns:

@@ -38,7 +38,7 @@ class ConvBlock(nn.Sequential):
         super().__init__(
             nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
             normalisation(norm, outputs),
-            nn.GELU(),  # not its tanh form, which ONNX Runtime runs as eight operators in twice the time
+            nn.GELU(),  # not its tanh form, which ONNX Runtime runs as eight operators instead of one
         )
 
 
@@ -147,7 +147,7 @@ class Paper(PairNetwork):
 class Upsampling(nn.Module):
     """Halve the channels, double the size, join the encoder's features, convolve.
 
-    A resize instead of a transposed convolution: it needs a fifth of the arithmetic
+    A resize instead of a transposed convolution: it needs a sixteenth of the arithmetic
     and its convolutions run in INT8, which transposed ones do not.
     """
 
