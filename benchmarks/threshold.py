@@ -63,9 +63,9 @@ def main() -> None:
     tallies = {threshold: Tally() for threshold in THRESHOLDS}
     for index in range(arguments.pairs):
         sample = synthesise(photographs, recipe, SEED, index)
-        maps = tiles.look(engine, sample.test, sample.template, SCALES)
+        scores = tiles.look(engine, sample.test, sample.template, SCALES)
         for threshold, tally in tallies.items():
-            score = tiles.merge_scales(maps, SCALES, sample.mask.shape[:2], threshold)
+            score = scores.merged(threshold)
             _count(tally, sample, score, threshold)
     lines = ["threshold  recall  precision      F1  too long, px: 25 %   50 %   75 %"]
     for threshold, tally in tallies.items():

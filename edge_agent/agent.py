@@ -1,8 +1,8 @@
 """Wiring: builds the parts, starts the workers, watches them, stops them in order.
 
-    trigger ─> capture ─> registration ─> inspection ─> recorder ─> outbox ─> publisher ─> broker
+    trigger ─> capture ─> registration ─> inspection ─> conclusion ─> recorder ─> outbox ─> publisher ─> broker
 
-The first four are workers under one supervisor; the publisher has a thread of its own. The thread
+The first five are workers under one supervisor; the publisher has a thread of its own. The thread
 that calls `run` is the supervisor's: it also tells status and metrics, and feeds systemd's watchdog.
 """
 
@@ -21,16 +21,17 @@ from edge_agent import __version__, health
 from edge_agent.cameras import open_camera
 from edge_agent.cameras.camera import Camera
 from edge_agent.capture import Capture, CommandCapture, SelfTriggeredCapture
+from edge_agent.concluding import Concluding, Inspected
 from edge_agent.config import Settings
 from edge_agent.engines import load_engine
 from edge_agent.errors import CommandError
-from edge_agent.inspecting import Inspected, Inspecting
+from edge_agent.inspecting import Inspecting, SeenPart
 from edge_agent.inspection.inspection import Reason
 from edge_agent.inspection.recipe import Recipe
 from edge_agent.log import event
 from edge_agent.mqtt.publisher import MqttPublisher
 from edge_agent.recorder import Recorder
-from edge_agent.registering import LookedQueue, Registering
+from edge_agent.registering import RegisteredQueue, Registering
 from edge_agent.results.archive import Archive
 from edge_agent.results.outbox import Outbox
 from edge_agent.triggers import Trigger, TriggerQueue
@@ -63,14 +64,16 @@ class Agent:
         self._mode = settings.trigger.mode
         limit = settings.trigger.queue if self._mode == "command" else SELF_TRIGGERED_QUEUE
         self._triggers = TriggerQueue(limit, settings.trigger.deadline_s)
-        looked = LookedQueue()
+        registered = RegisteredQueue()
+        seen: queue.SimpleQueue[SeenPart | None] = queue.SimpleQueue()
         inspected: queue.SimpleQueue[Inspected | None] = queue.SimpleQueue()
         self._capture = self._make_capture(camera or open_camera(settings.camera))
-        self._registering = Registering(self.recipe, self._triggers, looked, settings.camera.live)
+        self._registering = Registering(self.recipe, self._triggers, registered, settings.camera.live)
         engine = settings.engine
         self._inspecting = Inspecting(
-            lambda: load_engine(engine.model, engine.backend, engine.inference_threads), looked, inspected
+            lambda: load_engine(engine.model, engine.backend, engine.inference_threads), registered, seen
         )
+        self._concluding = Concluding(seen, inspected)
         folder = settings.results.folder
         self._outbox = Outbox(folder / "outbox.sqlite")
         archive_mb = settings.results.archive_mb
@@ -85,7 +88,8 @@ class Agent:
             thumbnail_width_px=settings.results.thumbnail_width_px,
             recorded=self._publisher.wake,
         )
-        self._supervisor = Supervisor([self._capture, self._registering, self._inspecting, self._recorder])
+        self._workers = (self._capture, self._registering, self._inspecting, self._concluding, self._recorder)
+        self._supervisor = Supervisor(self._workers)
         self._began = time.monotonic()
         self._status = ""
         self._next_metrics = 0.0
@@ -103,8 +107,9 @@ class Agent:
         cv2.setNumThreads(1)  # its threads would take the cores from the network, which needs them more
         self._start_engine(stop)
         try:
-            for worker in (self._capture, self._registering, self._recorder):
-                self._supervisor.start(worker)
+            for worker in self._workers:
+                if worker is not self._inspecting:
+                    self._supervisor.start(worker)
             self._publisher.start()
             health.notify("READY=1")
             log.info(event("agent-started", device=self.settings.device.name, mode=self._mode, recipe=self.recipe.name))
@@ -225,7 +230,7 @@ class Agent:
         health.notify("STOPPING=1")
         self._triggers.close(Reason("stopped", "the agent was stopped"))
         self._supervisor.stop([self._capture], STOP_S)
-        at_hand = (self._registering, self._inspecting, self._recorder)
+        at_hand = self._workers[1:]
         for worker in at_hand:
             self._finish(worker)
         if self._triggers.outstanding:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from edge_agent import health
+from edge_agent.concluding import Inspected
 from edge_agent.errors import StorageError
-from edge_agent.inspecting import Inspected
 from edge_agent.inspection.inspection import Inspection, Reason, Verdict
 from edge_agent.inspection.recipe import Recipe
 from edge_agent.log import event

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from edge_agent.cameras.camera import Frame
 from edge_agent.inspection import quality
 from edge_agent.inspection.inspection import Inspection, Reason, Verdict
-from edge_agent.inspection.inspector import Registered, Registrar
 from edge_agent.inspection.recipe import Recipe
+from edge_agent.inspection.registration import Registered, Registrar
 from edge_agent.log import event
 from edge_agent.triggers import Picture, Trigger, TriggerQueue
 from edge_agent.worker import Worker
@@ -22,7 +22,7 @@ WAIT_S = 0.5  # longest wait for another thread in one step
 
 
 @dataclass(frozen=True)
-class Looked:
+class RegisteredPart:
     """A trigger with its frame, registered or already judged; `frame` is None where there was none."""
 
     trigger: Trigger
@@ -30,14 +30,14 @@ class Looked:
     outcome: Registered | Inspection
 
 
-class LookedQueue:
+class RegisteredQueue:
     """Hand-over to the engine's thread, one deep: the next part is registered while the network looks at this one.
 
     None is the end. Room is asked for before a trigger is taken, so that free-run takes the newest frame.
     """
 
     def __init__(self) -> None:
-        self._items: queue.SimpleQueue[Looked | None] = queue.SimpleQueue()
+        self._items: queue.SimpleQueue[RegisteredPart | None] = queue.SimpleQueue()
         self._room = threading.Semaphore(1)
 
     def reserve(self, timeout_s: float) -> bool:
@@ -48,11 +48,11 @@ class LookedQueue:
         """Give back room that was reserved and not used."""
         self._room.release()
 
-    def put(self, item: Looked | None) -> None:
+    def put(self, item: RegisteredPart | None) -> None:
         """Use the room that was reserved; the end needs none."""
         self._items.put(item)
 
-    def get(self, timeout_s: float) -> Looked | None:
+    def get(self, timeout_s: float) -> RegisteredPart | None:
         """The next one, or None at the end. Raises queue.Empty if nothing came in that time."""
         item = self._items.get(timeout=timeout_s)
         if item is not None:
@@ -67,29 +67,29 @@ class Registering(Worker):
         live: the frames come from a live camera; if one is identical to the one before, the camera is frozen.
     """
 
-    def __init__(self, recipe: Recipe, triggers: TriggerQueue, looked: LookedQueue, live: bool) -> None:
+    def __init__(self, recipe: Recipe, triggers: TriggerQueue, registered: RegisteredQueue, live: bool) -> None:
         super().__init__("registration")
-        self._recipe, self._triggers, self._looked, self._live = recipe, triggers, looked, live
+        self._recipe, self._triggers, self._registered, self._live = recipe, triggers, registered, live
         self._registrar = Registrar()
         self._previous: Frame | None = None
 
     def step(self) -> bool:
         """Register one part; done when the triggers are closed and all taken."""
-        if not self._looked.reserve(WAIT_S):
+        if not self._registered.reserve(WAIT_S):
             return True
         taken = self._triggers.take(WAIT_S)
         if taken is None:
-            self._looked.release()
+            self._registered.release()
             return not self._triggers.drained
         trigger, picture = taken
         frame = picture if isinstance(picture, Frame) else None
-        self._looked.put(Looked(trigger, frame, self._outcome(picture)))
+        self._registered.put(RegisteredPart(trigger, frame, self._outcome(picture)))
         return True
 
     def tear_down(self) -> None:
         """Tell the next thread if this was the end."""
         if self.done:
-            self._looked.put(None)
+            self._registered.put(None)
 
     def _outcome(self, picture: Picture) -> Registered | Inspection:
         if isinstance(picture, Reason):

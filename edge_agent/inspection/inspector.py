@@ -1,90 +1,43 @@
-"""The data path: quality gate, registration, tiles through the network, components, verdict."""
+"""The data path: quality gate, registration, tiles through the network, components, verdict.
+
+Three steps, so that the agent can take them in three threads: the network looks at one part while the next one is
+registered and the one before is concluded.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.engines.engine import Engine
 from edge_agent.errors import EngineError
-from edge_agent.inspection import quality, tiles
-from edge_agent.inspection.alignment import Aligner, Window, warp
-from edge_agent.inspection.alignment_level import moved
+from edge_agent.inspection import tiles
 from edge_agent.inspection.components import find_components
 from edge_agent.inspection.inspection import Inspection, Reason, Verdict
-from edge_agent.inspection.recipe import Recipe, region_polygon
+from edge_agent.inspection.recipe import Recipe
+from edge_agent.inspection.registration import Registered, Registrar
+from edge_agent.inspection.timing import Timing
 from edge_agent.inspection.verdict import judge
-
-MIN_MATCH = 0.3  # agreement after registration; the same part has 0.55 and more, two different ones up to 0.1
-MIN_VISIBLE = 0.95  # share of the region that must lie inside the frame
-MIN_SHARED = 0.8  # of the whole image, where no region is named: what both pictures show is inspected
-HALO = 16  # pixels around the region that the network sees too
 
 
 @dataclass(frozen=True, eq=False)
-class Registered:
-    """A frame that may be judged, with the template warped onto it; both cut to a window around the region.
+class Seen:
+    """What the network made of a registered part.
 
     Attributes:
-        image: BGR uint8 [H, W, 3], the full frame.
-        recipe: what the part should look like.
-        window: x0, y0, x1, y1 of the cut in the frame.
-        test, template: BGR uint8 [h, w, 3].
-        outside: bool [h, w], True where nothing is looked for.
-        doubt: why OK must not be said of this part, "" where it may; what is found on it counts all the same.
+        scores: of its tiles.
+        threshold: of the recipe, or else of the model.
         timing_ms: duration of each stage so far.
     """
 
-    image: NDArray[np.uint8]
-    recipe: Recipe
-    window: Window
-    test: NDArray[np.uint8]
-    template: NDArray[np.uint8]
-    outside: NDArray[np.bool_]
-    doubt: str
+    registered: Registered
+    scores: tiles.TileScores
+    threshold: float
     timing_ms: dict[str, float]
-
-
-class Registrar:
-    """The first half of an inspection, which needs no engine. Keeps what it has worked out for the last recipe."""
-
-    def __init__(self) -> None:
-        self._prepared: _Prepared | None = None
-
-    def register(
-        self,
-        image: NDArray[np.uint8],
-        recipe: Recipe,
-        *,
-        previous_digest: str | None = None,
-        clock: Callable[[], int] = time.perf_counter_ns,
-    ) -> Registered | Inspection:
-        """Quality gate and registration; see `Inspector.inspect`. An Inspection, verdict ERROR, where it ends here."""
-        timing = _Timing(clock)
-        try:
-            with timing.stage("quality"):
-                _check_shape(image, recipe)
-                prepared = self._prepare(recipe)
-                _check_quality(image, prepared, previous_digest)
-            with timing.stage("alignment"):
-                return _registered(image, prepared, timing.stages)
-        except _RefusedError as refused:
-            return Inspection(Verdict.ERROR, (refused.reason,), timing_ms=timing.stages)
-
-    def _prepare(self, recipe: Recipe) -> _Prepared:
-        if self._prepared is None or self._prepared.recipe is not recipe:
-            polygon = region_polygon(recipe)
-            window, mask = _mask(polygon, recipe.template.shape[:2])
-            x0, y0, x1, y1 = window
-            measured = quality.measure(recipe.template[y0:y1, x0:x1], mask)
-            self._prepared = _Prepared(recipe, polygon, window, mask, measured, Aligner(recipe.template, polygon))
-        return self._prepared
 
 
 class Inspector:
@@ -111,117 +64,38 @@ class Inspector:
             clock: nanoseconds, for the durations of the stages.
         """
         registered = self._registrar.register(image, recipe, previous_digest=previous_digest, clock=clock)
-        return registered if isinstance(registered, Inspection) else self.judge(registered, clock=clock)
+        if isinstance(registered, Inspection):
+            return registered
+        seen = self.look(registered, clock=clock)
+        return seen if isinstance(seen, Inspection) else conclude(seen, clock=clock)
 
-    def judge(self, registered: Registered, *, clock: Callable[[], int] = time.perf_counter_ns) -> Inspection:
-        """The second half: tiles through the network, components, verdict."""
-        timing = _Timing(clock, dict(registered.timing_ms))
-        recipe, (x0, y0, x1, y1) = registered.recipe, registered.window
-        shape = registered.image.shape
-        threshold = recipe.limits.threshold or self.engine.info.threshold
+    def look(self, registered: Registered, *, clock: Callable[[], int] = time.perf_counter_ns) -> Seen | Inspection:
+        """Tiles through the network; an Inspection, verdict ERROR, where the engine fails."""
+        timing = Timing(clock, dict(registered.timing_ms))
+        recipe = registered.recipe
         try:
             with timing.stage("inference"):
-                maps = tiles.look(self.engine, registered.test, registered.template, recipe.scales)
-                scores = tiles.merge_scales(maps, recipe.scales, registered.test.shape[:2], threshold)
-                scores[registered.outside] = 0.0
+                scores = tiles.look(self.engine, registered.test, registered.template, recipe.scales)
         except EngineError as error:
             return Inspection(Verdict.ERROR, (Reason("engine", str(error)),), timing_ms=timing.stages)
-        with timing.stage("components"):
-            found, total = find_components(scores, threshold, recipe.mm_per_px, origin=(x0, y0))
-            verdict, reasons, components = judge(found, recipe.limits)
-            if verdict is Verdict.OK and registered.doubt:
-                verdict, reasons = Verdict.ERROR, (Reason("not-registered", registered.doubt),)
-            score_map = np.zeros(shape[:2], np.float32)
-            score_map[y0:y1, x0:x1] = scores
-            aligned = np.zeros(shape, np.uint8)  # untouched pages cost nothing, zeros_like would write them
-            aligned[y0:y1, x0:x1] = registered.template
-        highest = components[0].score if components else 0.0
-        return Inspection(verdict, reasons, highest, components, total, score_map, aligned, timing.stages)
+        return Seen(registered, scores, recipe.limits.threshold or self.engine.info.threshold, timing.stages)
 
 
-@dataclass(frozen=True)
-class _Prepared:
-    """What depends on the recipe alone."""
-
-    recipe: Recipe
-    polygon: NDArray[np.float64]
-    window: Window
-    mask: NDArray[np.uint8]
-    quality: quality.Quality
-    aligner: Aligner
-
-
-@dataclass
-class _Timing:
-    clock: Callable[[], int]
-    stages: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        began = self.clock()
-        try:
-            yield
-        finally:
-            self.stages[name] = (self.clock() - began) / 1e6
-
-
-class _RefusedError(Exception):
-    """The picture cannot be judged."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(text)
-        self.reason = Reason(code, text)
-
-
-def _check_quality(image: NDArray[np.uint8], prepared: _Prepared, previous_digest: str | None) -> None:
-    if previous_digest is not None and quality.digest(image) == previous_digest:
-        raise _RefusedError("frozen", "the frame is identical to the one before")
-    x0, y0, x1, y1 = prepared.window
-    refusal = quality.check(quality.measure(image[y0:y1, x0:x1], prepared.mask), prepared.quality)
-    if refusal:
-        raise _RefusedError(refusal.code, refusal.text)
-
-
-def _registered(image: NDArray[np.uint8], prepared: _Prepared, timing_ms: dict[str, float]) -> Registered:
-    alignment = prepared.aligner.align(image)
-    doubt = ""
-    if prepared.aligner.plain:
-        doubt = "the template shows no edges that would tell this part from another: take one that shows some"
-    elif alignment.match < MIN_MATCH:
-        raise _RefusedError(
-            "not-registered",
-            f"the part does not match the template: agreement {alignment.match:.2f}, {MIN_MATCH:.2f} is needed",
-        )
-    region = moved(alignment.matrix, prepared.polygon - 0.5) + 0.5
-    window, mask = _mask(region, image.shape[:2])
-    visible = int(np.count_nonzero(mask)) / max(cv2.contourArea(region.astype(np.float32)), 1.0)
-    if visible < (MIN_VISIBLE if prepared.recipe.region else MIN_SHARED):
-        raise _RefusedError("region-outside", f"only {visible:.0%} of the region is inside the frame")
-    x0, y0, x1, y1 = window
-    test = image[y0:y1, x0:x1]
-    template, known = warp(prepared.recipe.template, alignment, window)
-    if not known.all():
-        template = np.where(known[..., None], template, test)
-    return Registered(image, prepared.recipe, window, test, template, (mask == 0) | ~known, doubt, timing_ms)
-
-
-def _check_shape(image: NDArray[np.uint8], recipe: Recipe) -> None:
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise _RefusedError("wrong-format", f"must be BGR uint8 [H, W, 3], but got {image.dtype} {list(image.shape)}")
-    if image.shape != recipe.template.shape:
-        (height, width), (wanted_height, wanted_width) = image.shape[:2], recipe.template.shape[:2]
-        text = f"the image has {width} × {height} pixels, the template {wanted_width} × {wanted_height}"
-        text += ": take both with the same camera, settings and orientation"
-        raise _RefusedError("wrong-size", text)
-
-
-def _mask(polygon: NDArray[np.float64], shape: tuple[int, ...]) -> tuple[Window, NDArray[np.uint8]]:
-    """Window around a polygon with the halo, inside the frame; and uint8 [h, w], 1 inside the polygon."""
-    height, width = shape
-    low, high = np.floor(polygon.min(axis=0)) - HALO, np.ceil(polygon.max(axis=0)) + HALO
-    x0, y0 = (int(value) for value in np.clip(low, 0, (width - 1, height - 1)))
-    x1, y1 = (int(value) for value in np.clip(high, (x0 + 1, y0 + 1), (width, height)))
-    mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
-    corners = np.round((polygon - 0.5 - (x0, y0)) * 16).astype(np.int32)
-    cv2.fillPoly(mask, [corners], 1, shift=4)
-    return (x0, y0, x1, y1), mask
+def conclude(seen: Seen, *, clock: Callable[[], int] = time.perf_counter_ns) -> Inspection:
+    """Score map, components, verdict. Needs no engine."""
+    timing = Timing(clock, dict(seen.timing_ms))
+    registered = seen.registered
+    recipe, (x0, y0, x1, y1), shape = registered.recipe, registered.window, registered.image.shape
+    with timing.stage("components"):
+        scores = seen.scores.merged(seen.threshold)
+        scores[registered.outside] = 0.0
+        found, total = find_components(scores, seen.threshold, recipe.mm_per_px, origin=(x0, y0))
+        verdict, reasons, components = judge(found, recipe.limits)
+        if verdict is Verdict.OK and registered.doubt:
+            verdict, reasons = Verdict.ERROR, (Reason("not-registered", registered.doubt),)
+        score_map = np.zeros(shape[:2], np.float32)
+        score_map[y0:y1, x0:x1] = scores
+        aligned = np.zeros(shape, np.uint8)  # untouched pages cost nothing, zeros_like would write them
+        aligned[y0:y1, x0:x1] = registered.template
+    highest = components[0].score if components else 0.0
+    return Inspection(verdict, reasons, highest, components, total, score_map, aligned, timing.stages)

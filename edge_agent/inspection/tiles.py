@@ -34,6 +34,11 @@ class Layout:
     lefts: tuple[int, ...]
     padded: tuple[int, int]
 
+    @property
+    def count(self) -> int:
+        """Number of tiles."""
+        return len(self.tops) * len(self.lefts)
+
 
 def plan(height: int, width: int, scale: float, tile: tuple[int, int]) -> Layout:
     """The fewest tiles (height, width) that cover an image at this scale, evenly spread, OVERLAP or more."""
@@ -50,11 +55,11 @@ def _starts(length: int, tile: int) -> tuple[int, ...]:
     return tuple(round(k * (length - tile) / (count - 1)) for k in range(count))
 
 
-def cut(image: NDArray[np.uint8], layout: Layout, tile: tuple[int, int]) -> NDArray[np.uint8]:
-    """The tiles of an image [H, W, 3] at the layout's scale, uint8 [N, tile height, tile width, 3], row by row."""
+def cut(image: NDArray[np.uint8], layout: Layout, tile: tuple[int, int]) -> list[NDArray[np.uint8]]:
+    """The tiles of an image [H, W, 3] at the layout's scale, each uint8 [*tile, 3], row by row; views where it may."""
     reduced = _resized(image, layout.size)
     reduced = _fill_up(reduced, layout.padded)
-    return np.stack([reduced[y : y + tile[0], x : x + tile[1]] for y in layout.tops for x in layout.lefts])
+    return [reduced[y : y + tile[0], x : x + tile[1]] for y in layout.tops for x in layout.lefts]
 
 
 def join(scores: NDArray[np.float32], layout: Layout) -> NDArray[np.float32]:
@@ -98,22 +103,43 @@ def merge_scales(
     return np.where(seen[labels], merged, finest).astype(np.float32, copy=False)
 
 
-def look(
-    engine: Engine, test: NDArray[np.uint8], template: NDArray[np.uint8], scales: Sequence[float]
-) -> list[NDArray[np.float32]]:
-    """Score maps of a pair of images uint8 [H, W, 3], one a scale at that scale's size, in one call of the engine.
+@dataclass(frozen=True, eq=False)
+class TileScores:
+    """What the network says of the tiles of a pair of images.
+
+    Attributes:
+        layouts: where the tiles of each scale stand.
+        scores: float32 [N, h, w], the tiles of one scale after those of the other.
+        size: height, width of the images in pixels.
+    """
+
+    layouts: tuple[Layout, ...]
+    scores: NDArray[np.float32]
+    size: tuple[int, int]
+
+    def merged(self, threshold: float) -> NDArray[np.float32]:
+        """One score map of the images' size, see `merge_scales`."""
+        ends = np.cumsum([layout.count for layout in self.layouts])
+        parts = zip(np.split(self.scores, ends[:-1]), self.layouts, strict=True)
+        maps = [join(part, layout) for part, layout in parts]
+        return merge_scales(maps, [layout.scale for layout in self.layouts], self.size, threshold)
+
+
+def look(engine: Engine, test: NDArray[np.uint8], template: NDArray[np.uint8], scales: Sequence[float]) -> TileScores:
+    """The network's scores of a pair of images uint8 [H, W, 3] at all scales, in one call of the engine.
 
     Raises:
         EngineError: inference failed.
     """
     tile = engine.info.height, engine.info.width
     height, width = test.shape[:2]
-    layouts = [plan(height, width, scale, tile) for scale in scales]
-    tests, templates = (np.concatenate([cut(image, layout, tile) for layout in layouts]) for image in (test, template))
-    scores = engine.infer(tests, templates)
-    ends = np.cumsum([len(layout.tops) * len(layout.lefts) for layout in layouts])
-    parts = np.split(scores, ends[:-1])
-    return [join(part, layout) for part, layout in zip(parts, layouts, strict=True)]
+    layouts = tuple(plan(height, width, scale, tile) for scale in scales)
+    scores = engine.infer(_all_cut(test, layouts, tile), _all_cut(template, layouts, tile))
+    return TileScores(layouts, scores, (height, width))
+
+
+def _all_cut(image: NDArray[np.uint8], layouts: Sequence[Layout], tile: tuple[int, int]) -> NDArray[np.uint8]:
+    return np.stack([part for layout in layouts for part in cut(image, layout, tile)])
 
 
 def _ramp(length: int) -> NDArray[np.float32]:

@@ -14,12 +14,13 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_agent.cameras.camera import Frame
+from edge_agent.concluding import Concluding, Inspected
 from edge_agent.engines import Engine, load_engine
 from edge_agent.engines.engine import ScoreMaps, Tiles
 from edge_agent.errors import EngineError, ModelError
-from edge_agent.inspecting import Inspected, Inspecting
+from edge_agent.inspecting import Inspecting, SeenPart
 from edge_agent.inspection.inspection import Reason, Verdict
-from edge_agent.registering import LookedQueue, Registering
+from edge_agent.registering import RegisteredQueue, Registering
 from edge_agent.triggers import Picture, Trigger, TriggerQueue
 from tests.support.agent import MADE_UP, picture
 from tests.support.models import write_difference_model
@@ -53,17 +54,18 @@ def _frame(number: int, image: NDArray[np.uint8]) -> Frame:
 def _inspect(
     load: Callable[[], Engine], images: Sequence[NDArray[np.uint8] | Picture], live: bool = False
 ) -> list[Inspected]:
-    triggers, looked = TriggerQueue(limit=100, deadline_s=5), LookedQueue()
+    triggers, registered = TriggerQueue(limit=100, deadline_s=5), RegisteredQueue()
+    seen: queue.SimpleQueue[SeenPart | None] = queue.SimpleQueue()
     inspected: queue.SimpleQueue[Inspected | None] = queue.SimpleQueue()
-    registering = Registering(MADE_UP, triggers, looked, live)
-    inspecting = Inspecting(load, looked, inspected)
+    registering = Registering(MADE_UP, triggers, registered, live)
+    workers = (registering, Inspecting(load, registered, seen), Concluding(seen, inspected))
     for number, image in enumerate(images):
         arrived = _frame(number, image) if isinstance(image, np.ndarray) else image
         triggers.accept(Trigger("command", str(number)), arrived)
     triggers.close(Reason("stopped", "the end"))
-    for worker in (inspecting, registering):
+    for worker in workers:
         worker.start()
-    for worker in (registering, inspecting):
+    for worker in workers:
         assert worker.join(20)
         assert worker.done
     out = [inspected.get() for _ in range(inspected.qsize())]
@@ -136,7 +138,7 @@ def test_a_folder_may_hold_the_same_picture_twice(model: Path) -> None:
 
 
 def test_a_wrong_model_at_the_start_fails_the_worker(tmp_path: Path) -> None:
-    worker = Inspecting(lambda: load_engine(tmp_path / "none.onnx"), LookedQueue(), queue.SimpleQueue())
+    worker = Inspecting(lambda: load_engine(tmp_path / "none.onnx"), RegisteredQueue(), queue.SimpleQueue())
     worker.start()
     assert worker.join(10)
     assert isinstance(worker.failure, ModelError)

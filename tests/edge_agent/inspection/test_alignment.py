@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from edge_agent.inspection.alignment import Aligner, warp
 from edge_agent.inspection.alignment_level import moved as moved_points
-from edge_agent.inspection.inspector import MIN_MATCH
+from edge_agent.inspection.registration import MIN_MATCH
 from tests.support.scenes import REGION, connector, motion, moved, noisy, with_object
 
 TEMPLATE = connector()

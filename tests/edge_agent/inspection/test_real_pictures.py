@@ -13,7 +13,7 @@ from edge_agent.images import read_image
 from edge_agent.inspection import quality
 from edge_agent.inspection.alignment import Aligner, warp
 from edge_agent.inspection.alignment_level import moved as moved_points
-from edge_agent.inspection.inspector import MIN_MATCH
+from edge_agent.inspection.registration import MIN_MATCH
 from tests.support.data import real_data
 from tests.support.scenes import motion, moved, noisy
 

@@ -19,7 +19,7 @@ TILE = (96, 128)
 def test_an_image_cut_and_joined_is_the_same_image(height: int, width: int) -> None:
     image = np.random.default_rng(height * 1000 + width).integers(0, 256, (height, width, 3), np.uint8)
     layout = plan(height, width, 1.0, TILE)
-    tiles = cut(image, layout, TILE)
+    tiles = np.stack(cut(image, layout, TILE))
     assert tiles.shape[1:] == (*TILE, 3)
     joined = join(tiles[..., 0].astype(np.float32), layout)
     np.testing.assert_allclose(joined, image[..., 0], atol=1e-3)
@@ -56,7 +56,7 @@ def test_an_object_on_the_border_of_tiles_is_seen_once_and_whole(tmp_path: Path)
     template = np.full((150, 220, 3), 60, np.uint8)
     test = template.copy()
     test[60:80, 90:140] = 240
-    (scores,) = look(engine, test, template, (1.0,))
+    scores = look(engine, test, template, (1.0,)).merged(0.5)
     assert scores.shape == (150, 220)
     assert (scores[62:78, 92:138] > 0.9).all()
     assert scores[:57].max() == scores[83:].max() == 0
