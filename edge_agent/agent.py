@@ -34,6 +34,8 @@ from edge_agent.recorder import Recorder
 from edge_agent.registering import RegisteredQueue, Registering
 from edge_agent.results.archive import Archive
 from edge_agent.results.outbox import Outbox
+from edge_agent.results.samples import FOLDER as SAMPLES
+from edge_agent.results.samples import Samples
 from edge_agent.triggers import Trigger, TriggerQueue
 from edge_agent.worker import Supervisor, Worker
 
@@ -86,6 +88,7 @@ class Agent:
             device=settings.device.name,
             recipe=self.recipe,
             thumbnail_width_px=settings.results.thumbnail_width_px,
+            samples=Samples(folder / SAMPLES, settings.results.min_free_mb),
             recorded=self._publisher.wake,
         )
         self._workers = (self._capture, self._registering, self._inspecting, self._concluding, self._recorder)

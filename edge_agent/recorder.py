@@ -18,6 +18,7 @@ from edge_agent.log import event
 from edge_agent.results.archive import Archive
 from edge_agent.results.outbox import Outbox
 from edge_agent.results.result import Result
+from edge_agent.results.samples import Samples
 from edge_agent.results.thumbnail import render_thumbnail
 from edge_agent.triggers import TriggerQueue
 from edge_agent.worker import Worker
@@ -50,6 +51,8 @@ class Tally:
 class Recorder(Worker):
     """Makes a Result of each outcome, commits it to the outbox, wakes the publisher, archives what was not OK.
 
+    Pictures for a calibration are offered last, when the result is safe and on its way.
+
     Without room on the disk an outcome becomes ERROR and is tried again until it is recorded: no accepted trigger
     stays without its result as long as the process lives.
 
@@ -68,13 +71,14 @@ class Recorder(Worker):
         device: str,
         recipe: Recipe,
         thumbnail_width_px: int,
+        samples: Samples,
         recorded: Callable[[], None],
     ) -> None:
         super().__init__("recorder")
         self.trouble, self.tally = "", Tally()
         self._inspected, self._triggers, self._outbox, self._archive = inspected, triggers, outbox, archive
         self._device, self._recipe, self._width = device, recipe, thumbnail_width_px
-        self._recorded = recorded
+        self._samples, self._recorded = samples, recorded
         self._held: Inspected | None = None
 
     def step(self) -> bool:
@@ -155,6 +159,8 @@ class Recorder(Worker):
                 self._archive.save(result, item.frame.image)
             except StorageError as error:  # the result itself is safe
                 log.warning(event("not-archived", seq=result.seq, why=error))
+        if item.frame:
+            self._samples.offer(result.id, item.frame.image, self._recipe, item.inspection)
         self._triggers.settle()
 
     def _no_room(self, item: Inspected, error: StorageError) -> None:
