@@ -87,12 +87,9 @@ def _engine(settings: Settings | None) -> Finding:
         began = time.monotonic()
         loaded.infer(tile, tile)
         tile_ms = (time.monotonic() - began) * 1000
-    import onnxruntime  # noqa: PLC0415 - loaded by now; its distribution may have another name
-
-    runtime = f"{loaded.backend} {onnxruntime.__version__}"
     size = f"{loaded.info.width} × {loaded.info.height}"
     times = f"loads in {load_ms:.0f} ms, a tile of {size} takes {tile_ms:.0f} ms"
-    return Finding("ok", "engine", f"{loaded.info.network} {loaded.info.version} on {runtime}: {times}")
+    return Finding("ok", "engine", f"{loaded.info.network} {loaded.info.version} on {loaded.runtime}: {times}")
 
 
 def _cameras() -> Iterator[Finding]:

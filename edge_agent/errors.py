@@ -7,6 +7,7 @@ MatecheckError
 ├── ImageError      an image that is missing, broken or of the wrong kind
 ├── CameraError     a camera that cannot be opened or has gone away
 ├── ModelError      a model file that is missing, broken or not ours
+│   └── PlanError   a compiled engine that does not fit this device, or is not to be trusted
 ├── EngineError     inference failed
 ├── BrokerError     MQTT broker unreachable or refusing
 ├── CommandError    a command over MQTT that is refused
@@ -56,6 +57,10 @@ class CameraError(MatecheckError):
 
 class ModelError(MatecheckError):
     """A model file is missing, broken or does not keep our contract."""
+
+
+class PlanError(ModelError):
+    """A compiled engine does not fit this device or this TensorRT, or may have been tampered with: rebuild it."""
 
 
 class EngineError(MatecheckError):

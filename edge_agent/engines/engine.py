@@ -41,10 +41,18 @@ class Engine(ABC):
     """Runs a model on batches of tiles. Not thread-safe: one thread owns it.
 
     The public `infer` checks shapes and types; back ends override `_infer`.
+
+    Attributes:
+        info: what the model says of itself.
+        backend: "onnxruntime" or "tensorrt".
+        runtime: name and version of what runs it, for people.
+        degraded: why this is not the back end that was wanted; "" where it is.
     """
 
     info: ModelInfo
     backend: str
+    runtime: str
+    degraded: str = ""
 
     def infer(self, test: Tiles, template: Tiles) -> ScoreMaps:
         """Score maps of a batch.

@@ -45,6 +45,7 @@ class OnnxRuntimeEngine(Engine):
                 f"is no model that ONNX Runtime can load ({_first_line(error)})", where=str(file.path), mend=OURS
             ) from error
         self.info = verify(file, _tensors(session.get_inputs()), _tensors(session.get_outputs()), metadata)
+        self.runtime = f"ONNX Runtime {onnxruntime.__version__}"
         self._session = session
 
     def _infer(self, test: Tiles, template: Tiles) -> ScoreMaps:
