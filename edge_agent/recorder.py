@@ -16,7 +16,7 @@ from edge_agent.inspection.inspection import Inspection, Reason, Verdict
 from edge_agent.inspection.recipe import Recipe
 from edge_agent.log import event
 from edge_agent.results.archive import Archive
-from edge_agent.results.outbox import Outbox
+from edge_agent.results.outbox import AnsweredError, Outbox
 from edge_agent.results.result import Result
 from edge_agent.results.samples import Samples
 from edge_agent.results.thumbnail import render_thumbnail
@@ -93,6 +93,11 @@ class Recorder(Worker):
             self._held = item
         try:
             result = self._record(self._held)
+        except AnsweredError as error:  # the deadline has passed meanwhile, and that was said
+            log.warning(event("too-late", part=self._held.trigger.part_id, why=error))
+            self._triggers.settle()
+            self._held = None
+            return True
         except StorageError as error:
             self._no_room(self._held, error)
             return True

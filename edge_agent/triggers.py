@@ -21,6 +21,7 @@ class Trigger:
         kind: "free-run", "command" or "file", as it stands in the result.
         part_id: what the line calls the part; None if it did not say.
         id: of the result to come.
+        trigger_id: what the sender calls this trigger; None if it did not say. The same one again is a duplicate.
         accepted_at: UTC.
         accepted_ns: time.monotonic_ns().
     """
@@ -28,6 +29,7 @@ class Trigger:
     kind: str
     part_id: str | None = None
     id: str = field(default_factory=uuid7)
+    trigger_id: str | None = None
     accepted_at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     accepted_ns: int = field(default_factory=time.monotonic_ns)
 

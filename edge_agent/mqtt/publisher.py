@@ -213,7 +213,7 @@ class MqttPublisher:
             connection.publish(self._topics.metrics, _json(metrics), qos=0)
         in_flight = min(self._settings.in_flight, max(1, connection.receive_maximum - RESERVED_RECEIVES))
         try:
-            rows = self._outbox.pending(in_flight - len(self._sent), after=self._last_sent)
+            rows = self._outbox.waiting(in_flight - len(self._sent), after=self._last_sent)
         except StorageError as error:
             self._complain(error, IDLE_S)
             return
@@ -250,7 +250,7 @@ class MqttPublisher:
         if seq is None:
             return
         try:
-            self._outbox.acknowledge(seq)
+            self._outbox.mark_sent([seq])
         except StorageError as error:
             self._complain(error, IDLE_S)
         with self._progress:

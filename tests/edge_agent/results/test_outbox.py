@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from edge_agent.errors import StorageError
-from edge_agent.results.outbox import RESERVED, Outbox
+from edge_agent.results.eviction import OutboxLimits
+from edge_agent.results.outbox import Outbox
+from edge_agent.results.sequence_mark import RESERVED
 from tests.support.results import maker
 
 
@@ -25,13 +27,13 @@ def test_results_wait_in_order_until_they_are_acknowledged(path: Path) -> None:
     outbox = Outbox(path)
     recorded = [outbox.record(maker(), thumbnail=b"jpeg%d" % number) for number in range(5)]
     assert [result.seq for result in recorded] == [1, 2, 3, 4, 5]
-    waiting = outbox.pending(limit=3)
+    waiting = outbox.waiting(limit=3)
     assert [row.seq for row in waiting] == [1, 2, 3]
     assert waiting[0].thumbnail == b"jpeg0"
     assert json.loads(waiting[0].payload)["id"] == recorded[0].id == waiting[0].id
-    outbox.acknowledge(1)
-    outbox.acknowledge(1)
-    assert [row.seq for row in outbox.pending(limit=9, after=2)] == [3, 4, 5]
+    outbox.mark_sent([1])
+    outbox.mark_sent([1])
+    assert [row.seq for row in outbox.waiting(limit=9, after=2)] == [3, 4, 5]
     assert outbox.count() == 4
 
 
@@ -39,7 +41,7 @@ def test_seq_goes_on_after_a_restart_even_when_nothing_waits(path: Path) -> None
     outbox = Outbox(path)
     for seq in (1, 2, 3):
         outbox.record(maker())
-        outbox.acknowledge(seq)
+        outbox.mark_sent([seq])
     outbox.close()
     outbox.close()
     assert Outbox(path).record(maker()).seq == 4
@@ -63,7 +65,7 @@ def test_threads_share_an_outbox_without_gap_or_loss(path: Path) -> None:
     def work() -> None:
         for _ in range(25):
             taken.append(outbox.record(maker()).seq)
-            outbox.acknowledge(outbox.pending(limit=1)[0].seq)
+            outbox.mark_sent([outbox.waiting(limit=1)[0].seq])
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
@@ -87,7 +89,7 @@ def test_committed_results_survive_a_killed_process(path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(script), str(path)], check=False)
     assert done.returncode == -signal.SIGKILL
     outbox = Outbox(path)
-    assert [row.seq for row in outbox.pending(limit=100)] == list(range(1, 8))
+    assert [row.seq for row in outbox.waiting(limit=100)] == list(range(1, 8))
     assert outbox.record(maker()).seq == 8
 
 
@@ -130,10 +132,10 @@ def test_a_database_that_breaks_while_running_does_not_lose_the_next_result(path
 
 
 def test_a_full_outbox_forgets_the_oldest_and_says_so(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    outbox = Outbox(path, max_rows=3)
+    outbox = Outbox(path, OutboxLimits(rows=3))
     for _ in range(5):
         outbox.record(maker())
-    assert [row.seq for row in outbox.pending(limit=9)] == [3, 4, 5]
+    assert [row.seq for row in outbox.waiting(limit=9)] == [3, 4, 5]
     assert "outbox full" in caplog.text
 
 

@@ -1,0 +1,141 @@
+"""One SQLite file that survives power cuts, full disks and damage; shared by threads."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+
+from edge_agent.errors import StorageError
+
+log = logging.getLogger(__name__)
+
+WAL_BYTES = 16_000_000  # the write-ahead log is cut back to this after a checkpoint
+
+
+class BrokenDatabaseError(StorageError):
+    """The database was broken and has been set aside; the call may be tried once more."""
+
+
+class Database:
+    """A connection behind a lock: write-ahead log, and each transaction on disk when it ends.
+
+    synchronous=FULL, because a power cut is the ordinary way to switch such a device off, and one fsync a part is
+    cheap. A file found broken is renamed, so that a person can still look into it, and a new one takes its place.
+
+    Args:
+        prepare: makes the tables of a file that was just opened, and checks it; may raise sqlite3.DatabaseError.
+
+    Raises:
+        StorageError: the place cannot be written, or the disk is full; it works again when that is mended.
+    """
+
+    def __init__(self, path: Path, prepare: Callable[[sqlite3.Connection], None]) -> None:
+        self.path = path
+        self._prepare = prepare
+        self._lock = threading.Lock()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise failure(path, error) from error
+        self._connection = self._open()
+
+    @contextmanager
+    def transaction(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        """Commit at the end, roll back on any exception.
+
+        Args:
+            durable: on disk at the end; else a power cut (not a killed process) may undo it, in order with others.
+
+        Raises:
+            BrokenDatabaseError: the database has just been replaced by an empty one.
+            StorageError: nothing was written.
+        """
+        with self._lock:
+            connection = self._connection
+            try:
+                connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                connection.execute("BEGIN IMMEDIATE")
+                yield connection
+                connection.execute("COMMIT")
+            except sqlite3.Error as error:
+                _roll_back(connection)
+                if _is_corruption(error):
+                    connection.close()
+                    self._set_aside(error)
+                    self._connection = self._open()
+                    raise BrokenDatabaseError(str(error), where=str(self.path)) from error
+                raise failure(self.path, error) from error
+            except BaseException:
+                _roll_back(connection)
+                raise
+
+    def close(self) -> None:
+        """Release the file. May be called twice."""
+        with self._lock:
+            self._connection.close()
+
+    def _open(self) -> sqlite3.Connection:
+        for attempt in (1, 2):
+            try:
+                return self._connect()
+            except sqlite3.Error as error:
+                if attempt == 2 or not _is_corruption(error):
+                    raise failure(self.path, error) from error
+                self._set_aside(error)
+        raise AssertionError("unreachable")
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, timeout=10, isolation_level=None, check_same_thread=False)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _set_aside(self, reason: sqlite3.Error) -> None:
+        """Rename the broken database with its log, so that a person can still look for results in it."""
+        stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S%f")
+        aside = self.path.with_name(f"{self.path.name}.broken-{stamp}")
+        try:
+            for suffix in ("", "-wal", "-shm"):
+                part = self.path.with_name(self.path.name + suffix)
+                if part.exists():
+                    part.rename(aside.with_name(aside.name + suffix))
+        except OSError as error:
+            raise failure(self.path, error) from error
+        log.error("outbox broken path=%s reason=%s set_aside=%s; results in it were not sent", self.path, reason, aside)
+
+
+def used_bytes(connection: sqlite3.Connection) -> int:
+    """Bytes of the file that hold something; what was deleted does not count."""
+    pages, free, size = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+    )
+    return int((pages - free) * size)
+
+
+def failure(path: Path, error: Exception) -> StorageError:
+    """What a person is told when SQLite or the file system refuses."""
+    return StorageError(
+        f"cannot be used: {error}", where=str(path), mend="check free space, permissions and the disk's health"
+    )
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    """SQLite has already rolled back by itself after some errors, such as a full disk."""
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+
+
+def _is_corruption(error: sqlite3.Error) -> bool:
+    """SQLITE_CORRUPT and SQLITE_NOTADB come as DatabaseError itself; a full disk and the like as a subclass."""
+    return type(error) is sqlite3.DatabaseError
