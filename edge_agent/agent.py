@@ -20,7 +20,7 @@ import cv2
 from edge_agent import __version__, health
 from edge_agent.cameras import open_camera
 from edge_agent.cameras.camera import Camera
-from edge_agent.capture import Capture, CommandCapture, SelfTriggeredCapture
+from edge_agent.capture import CameraTriggeredCapture, Capture, CommandCapture, SelfTriggeredCapture
 from edge_agent.concluding import Concluding, Inspected
 from edge_agent.config import Settings
 from edge_agent.engines import load_engine
@@ -64,12 +64,12 @@ class Agent:
         self.settings = settings
         self.recipe = Recipe.load(settings.recipe.folder)
         self._mode = settings.trigger.mode
-        limit = settings.trigger.queue if self._mode == "command" else SELF_TRIGGERED_QUEUE
+        limit = settings.trigger.queue if self._mode in {"command", "camera"} else SELF_TRIGGERED_QUEUE
         self._triggers = TriggerQueue(limit, settings.trigger.deadline_s)
         registered = RegisteredQueue()
         seen: queue.SimpleQueue[SeenPart | None] = queue.SimpleQueue()
         inspected: queue.SimpleQueue[Inspected | None] = queue.SimpleQueue()
-        self._capture = self._make_capture(camera or open_camera(settings.camera))
+        self._capture = self._make_capture(camera or open_camera(settings))
         self._registering = Registering(self.recipe, self._triggers, registered, settings.camera.live)
         engine = settings.engine
         self._inspecting = Inspecting(
@@ -130,6 +130,8 @@ class Agent:
         live, trigger = self.settings.camera.live, self.settings.trigger
         if self._mode == "command":
             return CommandCapture(camera, self._triggers, live)
+        if self._mode == "camera":
+            return CameraTriggeredCapture(camera, self._triggers)
         if self._mode == "folder":
             return SelfTriggeredCapture(camera, self._triggers, live, "file", 0.0)
         return SelfTriggeredCapture(camera, self._triggers, live, "free-run", trigger.interval_s)
@@ -211,6 +213,7 @@ class Agent:
             "results_waiting": self._outbox.count(),
             "memory_mb": health.memory_mb(),
             "disk_free_mb": health.disk_free_mb(self.settings.results.folder),
+            "camera": dict(self._capture.camera.counts),
             "temperatures_c": health.temperatures(),
             "clock_synced": health.clock_synced(),
         }

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from abc import abstractmethod
+from collections import deque
 
-from edge_agent.cameras.camera import Camera, Frame
+from edge_agent.backoff import Backoff
+from edge_agent.cameras.camera import Camera, Frame, NoPictureYetError
 from edge_agent.errors import CameraError, ImageError
 from edge_agent.inspection.inspection import Reason
 from edge_agent.log import event
@@ -17,6 +19,7 @@ log = logging.getLogger(__name__)
 
 REOPEN_MIN_S, REOPEN_MAX_S = 0.5, 30.0
 WAIT_S = 0.5  # longest wait for another thread in one step
+MOST_OWED = 10_000  # ERROR results that wait for room
 
 
 class Capture(Worker):
@@ -31,7 +34,7 @@ class Capture(Worker):
         self.camera, self.triggers = camera, triggers
         self.trouble = ""
         self._opened = False
-        self._pause_s = REOPEN_MIN_S
+        self._backoff = Backoff(REOPEN_MIN_S, REOPEN_MAX_S)
 
     def step(self) -> bool:
         """One turn with an open camera, or one attempt to open it."""
@@ -40,6 +43,8 @@ class Capture(Worker):
                 self.camera.open()
                 self._opened = True
                 log.info(event("camera-open", camera=self.camera.name))
+                if self.camera.on_demand:  # the next picture may be hours away
+                    self._well()
             return self.turn()
         except CameraError as error:
             self._lost(error)
@@ -64,40 +69,47 @@ class Capture(Worker):
         except ImageError as error:
             log.warning(event("bad-picture", camera=self.camera.name, why=error))
             return Reason("bad-picture", str(error))
-        if self.trouble:
-            log.info(event("camera-back", camera=self.camera.name))
-        self.trouble, self._pause_s = "", REOPEN_MIN_S
-        self.triggers.explain(None)
+        self._well()
         return frame
 
+    def _well(self) -> None:
+        if self.trouble:
+            log.info(event("camera-back", camera=self.camera.name))
+        self.trouble = ""
+        self._backoff.reset()
+        self.triggers.explain(None)
+
     def _lost(self, error: CameraError) -> None:
+        self.beat()  # to close what does not answer may take seconds too
         self.camera.close()
         self._opened = False
+        pause_s = self._backoff.pause()
         if not self.trouble:
             log.error(event("camera-lost", camera=self.camera.name, why=error))
             self.lost(Reason("camera-lost", str(error)))
-        self.trouble = str(error)
+        self.trouble = f"{error}; next try in {pause_s:.1f} s"
         self.triggers.explain(Reason("camera-lost", str(error)))
-        self.wait(self._pause_s)
-        self._pause_s = min(2 * self._pause_s, REOPEN_MAX_S)
+        self.wait(pause_s)
 
 
 class CommandCapture(Capture):
     """A frame for each accepted trigger, captured after the trigger came.
 
     A live camera delivers whether it is read or not: it is read all the time, so that nothing old waits in its driver,
-    and a trigger gets the first frame whose reading began after it. Other sources are read once a trigger.
+    and a trigger gets the first frame whose reading began after it. Other sources, and a camera that takes a picture
+    when it is read, are read once a trigger.
     """
 
     def __init__(self, camera: Camera, triggers: TriggerQueue, live: bool) -> None:
         super().__init__(camera, triggers)
-        self._live = live
+        self._live = live and not camera.on_demand
         self._ended: Reason | None = None
 
     def turn(self) -> bool:
         """Read for the triggers that wait."""
         wanted = self.triggers.without_picture(0 if self._live else WAIT_S)
         if not wanted and not self._live:
+            self.camera.check()
             return True
         picture = self._ended or self.read()
         if picture is None:
@@ -110,6 +122,51 @@ class CommandCapture(Capture):
         if self._live and self._ended:
             self.wait(WAIT_S)
         return True
+
+
+class CameraTriggeredCapture(Capture):
+    """A light barrier triggers the camera: each picture that it sends is a part, none is left out.
+
+    The line does not wait for us. A part that comes while triggers are refused gets its ERROR as soon as there is room.
+    """
+
+    def __init__(self, camera: Camera, triggers: TriggerQueue) -> None:
+        super().__init__(camera, triggers)
+        self._owed: deque[tuple[Trigger, Reason]] = deque()
+
+    def turn(self) -> bool:
+        """Take on the next part."""
+        try:
+            picture = self.read()
+        except NoPictureYetError:
+            self._settle()
+            return True
+        if picture is None:
+            return False
+        trigger = Trigger("camera")
+        refused = Reason("busy", "parts before it wait") if not self._settle() else None
+        refused = refused or self.triggers.accept(trigger, picture)
+        if refused:
+            self._owe(trigger, refused)
+        return True
+
+    def lost(self, reason: Reason) -> None:
+        """One ERROR says that parts may pass unseen from now on."""
+        self._owe(Trigger("camera"), reason)
+        self._settle()
+
+    def _owe(self, trigger: Trigger, reason: Reason) -> None:
+        log.warning(event("part-not-inspected", id=trigger.id, code=reason.code, why=reason.text))
+        if len(self._owed) < MOST_OWED:
+            self._owed.append((trigger, reason))
+        else:
+            log.error(event("result-lost", id=trigger.id, why=f"{MOST_OWED} parts wait for their ERROR already"))
+
+    def _settle(self) -> bool:
+        """Hand over what parts are owed, in their order; False if some must wait."""
+        while self._owed and not self.triggers.accept(*self._owed[0]):
+            self._owed.popleft()
+        return not self._owed
 
 
 class SelfTriggeredCapture(Capture):

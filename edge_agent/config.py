@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from edge_agent.cameras.gige_settings import GigeSettings
 from edge_agent.cameras.simulation.connectors import CONNECTORS
 from edge_agent.config_reader import TomlFile
 from edge_agent.errors import ConfigError
@@ -38,18 +39,19 @@ class CameraSettings:
 
     Attributes:
         kind: "folder" (images in the order of their names), "video" (V4L2 device, RTSP address or video file),
-            "gstreamer" (a pipeline that ends in appsink, or "csi") or "simulated".
-        source: folder, device number or path, address, file, or pipeline; nothing for "simulated".
+            "gstreamer" (a pipeline that ends in appsink, or "csi"), "gige" (GigE Vision) or "simulated".
+        source: folder, device number or path, address, file, or pipeline; for "gige" address or name, "" takes the
+            first found; nothing for "simulated".
         loop: folder and video file: begin again at the end.
         width_px, height_px: size asked of a V4L2 device, or rendered by the simulated camera; 0 takes the source's own.
-        fps: pictures a second asked of a V4L2 device; 0 takes its own.
+        fps: pictures a second asked of a V4L2 device, or of a GigE camera that runs freely; 0 takes its own.
         connector: simulated: which connector face is drawn ("dsub9", "dsub25", "circular19-pins", …).
         seed: simulated: the same seed gives the same parts.
         share: simulated: share of parts with a foreign object, 0 to 1.
         parts: simulated: ends after so many parts; 0 never ends.
     """
 
-    kind: Literal["folder", "video", "gstreamer", "simulated"]
+    kind: Literal["folder", "video", "gstreamer", "gige", "simulated"]
     source: str = ""
     loop: bool = False
     width_px: int = 0
@@ -61,7 +63,7 @@ class CameraSettings:
     parts: int = 0
 
     def __post_init__(self) -> None:
-        if self.kind != "simulated" and not self.source:
+        if self.kind not in {"simulated", "gige"} and not self.source:
             raise ConfigError("is missing", where="source", mend=f"name the source of the {self.kind} camera")
         _within("width_px", self.width_px, 0, 100_000)
         _within("height_px", self.height_px, 0, 100_000)
@@ -77,7 +79,7 @@ class CameraSettings:
     def live(self) -> bool:
         """Whether pictures pass even if nobody reads them; the others wait to be read."""
         is_file = "://" not in self.source and not self.source.isdigit() and not self.source.startswith("/dev/")
-        return self.kind == "gstreamer" or (self.kind == "video" and not is_file)
+        return self.kind in {"gstreamer", "gige"} or (self.kind == "video" and not is_file)
 
     @property
     def source_is_path(self) -> bool:
@@ -126,15 +128,15 @@ class TriggerSettings:
     """The `[trigger]` section: when a part is inspected.
 
     Attributes:
-        mode: "free-run" (at an interval), "command" (by MQTT, `command/inspect`) or "folder" (every image of a folder
-            once, then the agent ends).
+        mode: "free-run" (at an interval), "command" (by MQTT, `command/inspect`), "camera" (each picture of a GigE
+            camera, which a light barrier triggers) or "folder" (every image of a folder once, then the agent ends).
         interval_s: free-run: from one part to the next; 0 as fast as it goes.
         deadline_s: command: without a frame so long after the trigger the result is ERROR.
-        queue: command: triggers accepted and not yet answered by a result, at most; the next one is refused.
+        queue: command, camera: triggers accepted and not yet answered by a result, at most; the next one is refused.
         drain_s: folder: how long to wait at the end for the broker to acknowledge the last results.
     """
 
-    mode: Literal["free-run", "command", "folder"] = "command"
+    mode: Literal["free-run", "command", "camera", "folder"] = "command"
     interval_s: float = 1.0
     deadline_s: float = 5.0
     queue: int = 16
@@ -177,6 +179,7 @@ class Settings:
     recipe: RecipeSettings
     mqtt: MqttSettings
     device: DeviceSettings = field(default_factory=DeviceSettings)
+    gige: GigeSettings = field(default_factory=GigeSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
     trigger: TriggerSettings = field(default_factory=TriggerSettings)
     results: ResultsSettings = field(default_factory=ResultsSettings)
@@ -185,6 +188,7 @@ class Settings:
 SECTIONS: dict[str, type[Any]] = {
     "device": DeviceSettings,
     "camera": CameraSettings,
+    "gige": GigeSettings,
     "recipe": RecipeSettings,
     "engine": EngineSettings,
     "trigger": TriggerSettings,
@@ -213,6 +217,8 @@ def read(path: Path) -> tuple[Settings, TomlFile]:
     if camera and trigger and trigger.mode == "folder" and (camera.kind != "folder" or camera.loop):
         what = 'mode = "folder" needs a camera of kind "folder" that does not loop'
         file.note("trigger.mode", what, "change [camera], or the mode")
+    if camera and trigger and trigger.mode == "camera" and camera.kind != "gige":
+        file.note("trigger.mode", 'mode = "camera" needs a camera of kind "gige"', "change [camera], or the mode")
     file.raise_problems()
     return Settings(**sections), file
 

@@ -111,7 +111,7 @@ def _recipe(settings: Settings) -> Finding:
 
 
 def _camera(settings: Settings) -> Finding:
-    camera = open_camera(settings.camera)
+    camera = open_camera(settings)
     with closing(camera):
         camera.open()
         began = time.monotonic()

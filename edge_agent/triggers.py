@@ -18,7 +18,7 @@ class Trigger:
     """A demand for one result.
 
     Attributes:
-        kind: "free-run", "command" or "file", as it stands in the result.
+        kind: "free-run", "command", "camera" or "file", as it stands in the result.
         part_id: what the line calls the part; None if it did not say.
         id: of the result to come.
         trigger_id: what the sender calls this trigger; None if it did not say. The same one again is a duplicate.

@@ -50,6 +50,10 @@ class Worker(ABC):
             self.stopping.wait(min(left, 1.0))
         return self.stopping.is_set()
 
+    def beat(self) -> None:
+        """Give a sign of life: for steps of several parts that each may take long."""
+        self._beat = time.monotonic()
+
     @property
     def silent_s(self) -> float:
         """Seconds since the last sign of life."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
+
+from edge_agent.errors import CameraError
 
 
 @dataclass(frozen=True)
@@ -46,15 +50,27 @@ class SimulatedTruth:
     length_px: float
 
 
+class NoPictureYetError(CameraError):
+    """The camera is well, but its light barrier has not triggered it."""
+
+
 class Camera(ABC):
     """A source of frames. One thread owns it: open, read until done, close.
 
     `read` blocks until the next frame. It raises CameraError when the camera
     has gone away (the caller closes and reopens it) and returns None when a
     finite source has come to its end.
+
+    Attributes:
+        name: the source, for people.
+        on_demand: a picture is taken only when it is asked for, by `read` or by a light barrier: between two pictures
+            nothing grows old, silence is no fault, and `check` tells whether the camera is still there.
+        counts: what the camera counts, for the metrics; replaced as a whole, so that any thread may look at it.
     """
 
     name: str
+    on_demand: bool = False
+    counts: Mapping[str, int] = MappingProxyType({})
 
     @abstractmethod
     def open(self) -> None:
@@ -63,6 +79,9 @@ class Camera(ABC):
     @abstractmethod
     def read(self) -> Frame | None:
         """Take the next frame; None at the end of a finite source."""
+
+    def check(self) -> None:  # noqa: B027 - most cameras say it when they are read
+        """Raise CameraError if the camera has gone away while nobody read it."""
 
     @abstractmethod
     def close(self) -> None:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from edge_agent.cameras.camera import Camera
 
 if TYPE_CHECKING:
-    from edge_agent.config import CameraSettings  # which itself reads the names of the simulated connectors
+    from edge_agent.config import Settings  # which itself reads the names of the simulated connectors
+
+_TRIGGERING: dict[str, Literal["software", "line", "none"]] = {"command": "software", "camera": "line"}
 
 
-def open_camera(settings: CameraSettings) -> Camera:
-    """The camera that the settings describe. Its `open` is left to the thread that will own it."""
+def open_camera(all_settings: Settings) -> Camera:
+    """The camera that the settings describe. Its `open` is left to the thread that will own it.
+
+    Raises:
+        CameraError: what this kind of camera needs is not installed.
+    """
+    settings = all_settings.camera
     # each kind is imported when it is used: a line with a folder does not pay for the renderer
     if settings.kind == "folder":
         from edge_agent.cameras.folder import FolderCamera  # noqa: PLC0415
@@ -27,6 +34,11 @@ def open_camera(settings: CameraSettings) -> Camera:
         from edge_agent.cameras.gstreamer import GStreamerCamera  # noqa: PLC0415
 
         return GStreamerCamera(settings.source)
+    if settings.kind == "gige":
+        from edge_agent.cameras.gige import GigeCamera  # noqa: PLC0415
+
+        triggering = _TRIGGERING.get(all_settings.trigger.mode, "none")
+        return GigeCamera(settings.source, all_settings.gige, triggering, settings.fps)
     from edge_agent.cameras.simulated import DEFAULT_SIZE, SimulatedCamera  # noqa: PLC0415
 
     return SimulatedCamera(

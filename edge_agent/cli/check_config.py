@@ -72,7 +72,7 @@ def _look_at_files(settings: Settings, file: TomlFile) -> Iterator[tuple[str, st
     with _noted(file, "camera.source" if camera.source else "camera.kind"):
         if camera.source_is_path and not Path(camera.source).exists():
             raise MatecheckError("there is no such file or folder", where=camera.source, mend="mend the path")
-        yield "camera", open_camera(camera).name
+        yield "camera", open_camera(settings).name
     every = f", every {trigger.interval_s:g} s" if trigger.mode == "free-run" else ""
     yield "trigger", trigger.mode + every
     with _noted(file, "recipe.folder"):

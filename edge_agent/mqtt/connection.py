@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import select
 import socket
 import ssl
@@ -256,30 +255,6 @@ class Connection:
         self._events.append(
             Incoming(message.topic, bytes(message.payload), message.retain, response_topic, correlation)
         )
-
-
-class Backoff:
-    """Pauses between attempts: doubling from first to longest, each shortened by up to half at random.
-
-    The jitter keeps the devices of a plant from all coming back in the same instant after a broker's restart.
-    """
-
-    def __init__(self, first_s: float, longest_s: float) -> None:
-        self._first, self._longest = first_s, longest_s
-        self._next = first_s
-
-    def pause(self) -> float:
-        """Seconds to wait now."""
-        current, self._next = self._next, min(self._next * 2, self._longest)
-        return current * random.uniform(0.5, 1.0)
-
-    def longest(self) -> float:
-        """Seconds to wait where only a person can mend the cause."""
-        return self._longest * random.uniform(0.5, 1.0)
-
-    def reset(self) -> None:
-        """Begin again with the first pause."""
-        self._next = self._first
 
 
 def _unreachable(settings: MqttSettings, error: Exception) -> BrokerError:

@@ -14,11 +14,11 @@ from typing import Any
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from edge_agent.backoff import Backoff
 from edge_agent.errors import BrokerError, MatecheckError, StorageError
 from edge_agent.mqtt.commands import parse_command
 from edge_agent.mqtt.connection import (
     Acknowledged,
-    Backoff,
     Connection,
     Event,
     Incoming,

@@ -31,7 +31,7 @@ class Result:
         seq: counts the results of this device without a gap, survives restarts.
         captured_at: UTC.
         clock_synced: whether the device's clock was synchronised then.
-        trigger: "free-run", "command" or "file".
+        trigger: "free-run", "command", "camera" or "file".
         timing_ms: duration of each stage, and "total".
         source: file name or device the frame came from.
     """

@@ -127,7 +127,7 @@ def test_a_camera_that_goes_away_is_opened_again_and_serves_the_trigger_that_wai
         triggers.accept(Trigger("command", "a"))
         camera.script.put(CameraError("unplugged"))
         wait_until_reading(camera, 2)
-        assert capture.trouble == "unplugged"
+        assert capture.trouble.startswith("unplugged; next try in ")
         camera.script.put(None)
         assert number(take(triggers)[1]) == 1
     assert camera.opened == 2
