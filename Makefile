@@ -5,12 +5,12 @@ PYTHON ?= python3
 VENV ?= .venv
 PARTS ?= 20
 
-.PHONY: demo test mosquitto clean
+.PHONY: demo test mosquitto aravis clean
 
 demo: $(VENV)/.demo
 	@$(VENV)/bin/edge-agent demo --parts $(PARTS)
 
-test: $(VENV)/.test mosquitto
+test: $(VENV)/.test mosquitto aravis
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
@@ -42,6 +42,16 @@ mosquitto:
 		else \
 			echo "the tests need mosquitto: sudo apt-get install mosquitto" >&2; exit 1; \
 		fi
+
+# GigE Vision is tested against Aravis' own camera, where that can be had; else those tests are skipped and say so.
+aravis: $(VENV)/.test
+	@$(VENV)/bin/python -c 'import gi; gi.require_version("Aravis", "0.8")' 2> /dev/null || \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+			echo "installing Aravis …"; \
+			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq gir1.2-aravis-0.8 aravis-tools \
+				libgirepository1.0-dev libcairo2-dev pkg-config gcc > /dev/null && \
+			$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable ".[gige]"; \
+		fi || echo "without Aravis: GigE Vision is not tested" >&2
 
 clean:
 	rm -rf $(VENV) demo-output

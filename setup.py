@@ -30,7 +30,7 @@ setup(
     extras_require={
         "build": BUILD,
         "jetson": JETSON,
-        "gige": ["PyGObject>=3.42"],
+        "gige": ["PyGObject>=3.42,<3.51"],
         "demo": DEMO,
         "dev": DEV,
     },

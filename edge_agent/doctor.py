@@ -17,6 +17,7 @@ import numpy as np
 
 from edge_agent import __version__, health
 from edge_agent.cameras import open_camera
+from edge_agent.cameras.aravis import list_cameras
 from edge_agent.config import Settings
 from edge_agent.engines import load_engine
 from edge_agent.errors import BrokerError, CameraError, MatecheckError
@@ -46,6 +47,7 @@ def examine(settings: Settings | None) -> Iterator[Finding]:
     yield from _opencv()
     yield from _examined("engine", lambda: _engine(settings))
     yield from _cameras()
+    yield _gige()
     if settings:
         yield from _examined("recipe", lambda: _recipe(settings))
         yield from _examined("camera", lambda: _camera(settings))
@@ -101,6 +103,17 @@ def _cameras() -> Iterator[Finding]:
             yield Finding("ok", "cameras", str(device))
         else:
             yield Finding("broken", "cameras", f"{device}: permission denied", "add this user to the group video")
+
+
+def _gige() -> Finding:
+    """Only a note where Aravis is missing: a machine with another camera needs none."""
+    try:
+        there = list_cameras()
+    except CameraError as error:
+        return Finding("note", "gige", error.what, error.mend)
+    if not there:
+        return Finding("note", "gige", "no GigE Vision camera answers", "plug one in, or use another kind")
+    return Finding("ok", "gige", ", ".join(f"{name} at {address}" for name, address in there))
 
 
 def _recipe(settings: Settings) -> Finding:

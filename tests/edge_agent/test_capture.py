@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import queue
+import re
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,9 +14,9 @@ import numpy as np
 import pytest
 
 from edge_agent import capture as module
-from edge_agent.cameras.camera import Camera, Frame
-from edge_agent.capture import Capture, CommandCapture, SelfTriggeredCapture
-from edge_agent.errors import CameraError
+from edge_agent.cameras.camera import Camera, Frame, NoPictureYetError
+from edge_agent.capture import CameraTriggeredCapture, Capture, CommandCapture, SelfTriggeredCapture
+from edge_agent.errors import CameraError, ImageError
 from edge_agent.inspection.inspection import Reason
 from edge_agent.triggers import Picture, Trigger, TriggerQueue
 
@@ -166,3 +168,74 @@ def test_no_picture_of_a_folder_is_left_out_while_triggers_are_refused() -> None
         assert triggers.take(0.2) is None
         triggers.refuse(None)
         assert number(take(triggers)[1]) == 1
+
+
+def test_a_camera_that_takes_pictures_on_demand_is_read_once_a_trigger_and_asked_between(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "WAIT_S", 0.01)
+    asked = threading.Event()
+
+    class OnDemand(ScriptedCamera):
+        on_demand = True
+
+        def check(self) -> None:
+            asked.set()
+
+    camera, triggers = OnDemand(), TriggerQueue(limit=4, deadline_s=5)
+    with running(CommandCapture(camera, triggers, live=True), camera):
+        assert asked.wait(5)
+        assert camera.reads == 0
+        triggers.accept(Trigger("command", "a"))
+        camera.script.put(None)
+        assert number(take(triggers)[1]) == 1
+        assert camera.reads == 1
+
+
+def test_each_picture_of_a_camera_with_a_light_barrier_is_a_part() -> None:
+    camera, triggers = ScriptedCamera(), TriggerQueue(limit=4, deadline_s=5)
+    with running(CameraTriggeredCapture(camera, triggers), camera):
+        camera.script.put(None)
+        camera.script.put(NoPictureYetError("nothing"))
+        camera.script.put(ImageError("packets lost"))
+        camera.script.put(None)
+        taken = [take(triggers) for _ in range(3)]
+    assert {trigger.kind for trigger, _ in taken} == {"camera"}
+    assert [number(taken[0][1]), taken[1][1], number(taken[2][1])] == [1, Reason("bad-picture", "packets lost"), 2]
+
+
+def test_a_part_that_comes_while_no_trigger_is_accepted_gets_its_error_in_its_turn() -> None:
+    camera, triggers = ScriptedCamera(), TriggerQueue(limit=1, deadline_s=5)
+    with running(CameraTriggeredCapture(camera, triggers), camera):
+        for reads in (2, 3):
+            camera.script.put(None)
+            wait_until_reading(camera, reads)  # the second part has come, and is owed its result
+        assert number(take(triggers)[1]) == 1
+        triggers.settle()
+        camera.script.put(NoPictureYetError("nothing"))
+        _, owed = take(triggers)
+        assert isinstance(owed, Reason)
+        assert owed.code == "busy"
+        triggers.settle()
+        camera.script.put(None)
+        assert number(take(triggers)[1]) == 3
+
+
+def test_the_next_try_to_open_a_camera_is_said_and_comes_later_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REOPEN_MIN_S", 0.1)
+    said: list[float] = []
+
+    class Absent(ScriptedCamera):
+        def open(self) -> None:
+            if match := re.search(r"gone; next try in (\d+\.\d) s", capture.trouble):
+                said.append(float(match[1]))
+            raise CameraError("gone")
+
+    camera, triggers = Absent(), TriggerQueue(limit=4, deadline_s=5)
+    capture = CommandCapture(camera, triggers, live=True)
+    with running(capture, camera):
+        end = time.monotonic() + 20
+        while len(said) < 4:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+    assert said[3] > said[0]  # doubled three times, each shortened by half at most

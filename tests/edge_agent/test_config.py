@@ -46,7 +46,7 @@ def test_the_example_shows_every_key_with_its_default(tmp_path: Path) -> None:
     }
     minimal = _load(tmp_path, MINIMAL)
     example = _load(tmp_path, EXAMPLE.read_text(encoding="utf-8"))
-    for name in ("camera", "engine", "trigger", "results"):
+    for name in ("camera", "gige", "engine", "trigger", "results"):
         assert getattr(minimal, name) == getattr(example, name)
 
 
@@ -119,6 +119,12 @@ def test_tensorrt_is_refused_until_it_is_there(tmp_path: Path) -> None:
 
 def test_folder_mode_needs_a_folder_that_ends(tmp_path: Path) -> None:
     assert "needs a camera of kind" in _problems(tmp_path, MINIMAL + '[trigger]\nmode = "folder"\n')[0]
+
+
+def test_the_mode_of_a_light_barrier_needs_a_camera_that_one_can_trigger(tmp_path: Path) -> None:
+    text = MINIMAL + '[trigger]\nmode = "camera"\n'
+    assert 'needs a camera of kind "gige"' in _problems(tmp_path, text)[0]
+    assert _load(tmp_path, text.replace('"simulated"', '"gige"')).gige.trigger_line == "Line1"
 
 
 def test_a_file_of_a_windows_editor_is_read(tmp_path: Path) -> None:

@@ -126,9 +126,6 @@ def test_a_camera_that_was_gone_is_opened_again_with_its_settings(device: GigeCa
         device.pull_out()
         with pytest.raises(CameraError, match="does not answer"):
             camera.check()
-        camera.close()
-        with pytest.raises(CameraError, match="does not answer"):
-            camera.open()
         device.plug_in()
         camera.open()
         frame = camera.read()
@@ -142,7 +139,7 @@ def test_a_camera_that_hangs_is_noticed(device: GigeCameraProcess) -> None:
     with closing(GigeCamera(ADDRESS, triggering="software")) as camera:
         camera.open()
         device.hang()
-        with pytest.raises(CameraError, match="does not (take the software trigger|answer)"):
+        with pytest.raises(CameraError, match=r"does not (take the software trigger|answer)"):
             camera.read()
         device.go_on()
 
