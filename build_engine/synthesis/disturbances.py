@@ -85,7 +85,8 @@ def vary_surfaces(rng: np.random.Generator, image: Image) -> Image:
 
 
 def _vary_flats(rng: np.random.Generator, image: Image) -> Image:
-    """Whole flat surfaces, up to their edges, brighter or darker by up to a factor of 2.5, as sockets and pins are.
+    """Whole flat surfaces, up to their edges, brighter or darker by up to a factor of 2.5, as sockets and pins are,
+    and the glints on them moved.
 
     A surface is what a flood fill reaches; it counts only where an edge surrounds it, so that no new edge is made.
     """
@@ -110,7 +111,19 @@ def _vary_flats(rng: np.random.Generator, image: Image) -> Image:
         weight = cv2.GaussianBlur(grown, (0, 0), rng.uniform(0.6, 1.5))[:, :, None] / np.float32(255)
         gain = np.exp(rng.uniform(-0.9, 0.9) + rng.normal(0, 0.1, 3)).astype(np.float32)
         result[place] += weight * (result[place] * (gain - 1) + np.float32(rng.uniform(-12, 12)))
+        if rng.random() < 0.5:
+            result[place] += weight * _glint(rng, grown.shape)
     return np.asarray(np.clip(result, 0, 255), dtype=np.uint8)
+
+
+def _glint(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+    """Light that a curved surface throws back at one spot, without an edge, float32 [*shape, 3]; or the lack of it."""
+    height, width = shape
+    spread = rng.uniform(0.12, 0.5) * max(shape)
+    ys, xs = np.arange(height) - rng.uniform(0, height), np.arange(width) - rng.uniform(0, width)
+    spot = np.exp(-(ys[:, None] ** 2 + xs[None, :] ** 2) / (2 * spread**2))
+    colour = rng.uniform(-40, 90) * rng.uniform(0.5, 1.0, 3)
+    return np.asarray(spot[:, :, None] * colour, np.float32)
 
 
 def _soft_ellipse(

@@ -44,8 +44,8 @@ class Recipe:
     differences: tuple[int, int] = (1, 12)
     clean_share: float = 0.08
     binary_share: float = 0.33
-    drawn_share: float = 0.15
-    surfaces_share: float = 0.5
+    drawn_share: float = 0.25
+    surfaces_share: float = 0.6
     swapped_share: float = 0.25
     largest_shift: float = 5.0
     fills: tuple[tuple[fills.Fill, float], ...] = fills.MIXTURE
@@ -81,7 +81,7 @@ def synthesise(photographs: Photographs, recipe: Recipe, seed: int, index: int) 
     rng = np.random.default_rng([seed, index])
     size = recipe.size + 2 * MARGIN
     background = random_background(rng, photographs, size, recipe.binary_share, recipe.drawn_share)
-    template = background.image
+    template = background.relit if rng.random() < recipe.surfaces_share else background.image
     test, mask = _with_differences(rng, background, photographs, recipe)
     if not background.binary and rng.random() < recipe.surfaces_share:
         test = vary_surfaces(rng, test)

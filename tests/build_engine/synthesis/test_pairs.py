@@ -6,6 +6,7 @@ import pytest
 
 from build_engine.cli.main import main
 from build_engine.synthesis import fills, shapes
+from build_engine.synthesis.backgrounds import Background, drawing
 from build_engine.synthesis.disturbances import random_motion, vary_surfaces
 from build_engine.synthesis.pairs import PAPER, RECIPES, Recipe, synthesise
 from build_engine.synthesis.photographs import Photographs
@@ -41,15 +42,34 @@ def test_about_one_pair_in_twelve_is_clean_and_the_others_are_not(photographs: P
     assert 3 <= clean <= 30  # differences may also fall outside the sample or change nothing
 
 
+def test_contacts_that_shine_otherwise_are_no_difference(photographs: Photographs) -> None:
+    recipe = Recipe(size=128, clean_share=1.0, drawn_share=1.0, binary_share=0.0, surfaces_share=1.0)
+    samples = [synthesise(photographs, recipe, 5, index) for index in range(20)]
+    assert not any(sample.mask.any() for sample in samples)
+    differing = [cv2.absdiff(sample.test, sample.template).max() for sample in samples]
+    assert np.median(differing) > 60
+
+
+def test_a_drawing_in_other_light_keeps_its_edges(photographs: Photographs) -> None:
+    compared = 0
+    for seed in range(30):
+        one, other = drawing(np.random.default_rng(seed), photographs.crop(np.random.default_rng(seed), 160))
+        edges, edges_of_other = (cv2.Canny(cv2.GaussianBlur(picture, (0, 0), 2), 60, 120) for picture in (one, other))
+        if not (one != other).any() or not edges_of_other.any():
+            continue
+        near = cv2.dilate(edges, np.ones((9, 9), np.uint8)) > 0
+        compared += (near[edges_of_other > 0]).mean() > 0.6
+    assert compared >= 12
+
+
 def test_the_mask_marks_what_changed_and_nothing_else(photographs: Photographs) -> None:
-    from build_engine.synthesis.backgrounds import Background
     from build_engine.synthesis.pairs import VISIBLE, _with_differences
 
     rng = np.random.default_rng(0)
     clean = photographs.crop(rng, 200)
     marked, all_changed = 0, 0
     for _ in range(20):
-        image, mask = _with_differences(rng, Background(clean), photographs, Recipe(clean_share=0))
+        image, mask = _with_differences(rng, Background(clean, clean), photographs, Recipe(clean_share=0))
         changed = cv2.absdiff(image, clean).max(axis=2) > VISIBLE
         near = cv2.dilate(changed.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
         assert not (mask[~near]).any()
