@@ -1,11 +1,12 @@
 # make demo   watch the product at work (PARTS=n for another number of parts)
 # make test   everything that must hold before a commit: style, types, tests
+# make test-gpu   the TensorRT back end on a GPU that is not there: compiles pycuda once (minutes), then takes seconds
 
 PYTHON ?= python3
 VENV ?= .venv
 PARTS ?= 20
 
-.PHONY: demo test mosquitto aravis clean
+.PHONY: demo test test-gpu mosquitto aravis clean
 
 demo: $(VENV)/.demo
 	@$(VENV)/bin/edge-agent demo --parts $(PARTS)
@@ -15,6 +16,14 @@ test: $(VENV)/.test mosquitto aravis
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
 	PATH="$$PATH:/usr/sbin" $(VENV)/bin/pytest
+
+# Its own process: a driver that is made up stands in the way of a real one.
+test-gpu: $(VENV)/.gpu
+	MATECHECK_FAKE_GPU=1 $(VENV)/bin/pytest tests/gpu
+
+# Exit code 75: what it needs cannot be had here. The tests then say that they did not run.
+$(VENV)/.gpu: $(VENV)/.test tests/support/gpu/install.sh
+	@tests/support/gpu/install.sh $(VENV)/bin/python && touch $@ || [ $$? -eq 75 ]
 
 # The stamps stand for the packages: they are installed again only when setup.py has changed.
 $(VENV)/.demo: setup.py | $(VENV)/bin/pip

@@ -27,7 +27,7 @@ class TensorRtLog(trt.ILogger):  # type: ignore[misc] # where TensorRT is not in
         """Called by TensorRT, from any thread. Nothing may be raised through its code."""
         line = next(iter(msg.strip().splitlines()), "")[:300]
         if severity in {trt.ILogger.Severity.INTERNAL_ERROR, trt.ILogger.Severity.ERROR}:
-            self._errors = [*self._errors, line][-KEPT:]
+            self._errors = [*self._errors, line][:KEPT]
             log.error(event("tensorrt", says=line))
         elif severity == trt.ILogger.Severity.WARNING:
             log.warning(event("tensorrt", says=line))
@@ -35,6 +35,6 @@ class TensorRtLog(trt.ILogger):  # type: ignore[misc] # where TensorRT is not in
             log.debug(event("tensorrt", says=line))
 
     def why(self, what: str) -> str:
-        """What failed, with what TensorRT has said of it last."""
+        """What failed, with the first error that TensorRT has logged since the last failure; the others follow."""
         errors, self._errors = self._errors, []
-        return f"{what} ({errors[-1]})" if errors else what
+        return f"{what} ({errors[0]})" if errors else what

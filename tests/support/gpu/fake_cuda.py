@@ -63,7 +63,7 @@ class FakeCuda:
 def _build(folder: Path) -> Path:
     """Compile the driver, with an answer for each function of the driver that pycuda refers to."""
     spec = find_spec("pycuda")
-    assert spec, "pycuda is not installed: run make test-gpu"
+    assert spec, "pycuda is not installed"
     (extension,) = Path(str(spec.origin)).parent.glob("_driver*.so")
     symbols = subprocess.run(
         ["nm", "--dynamic", "--undefined-only", extension], check=True, capture_output=True, text=True

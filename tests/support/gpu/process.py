@@ -1,0 +1,24 @@
+"""A command of ours in a process with the fake GPU: python -m tests.support.gpu.process build-engine compile …"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from importlib import import_module
+from pathlib import Path
+
+MAINS = {"build-engine": "build_engine.cli.main", "edge-agent": "edge_agent.cli.main"}
+
+
+def main() -> int:
+    from tests.support.gpu import fake_tensorrt
+    from tests.support.gpu.fake_cuda import FakeCuda
+
+    with tempfile.TemporaryDirectory() as folder:
+        fake_tensorrt.install(FakeCuda(Path(folder)))
+    program, *arguments = sys.argv[1:]
+    return int(import_module(MAINS[program]).main(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
