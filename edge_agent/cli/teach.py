@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_agent.errors import ImageError, RecipeError, UsageError
 
 if TYPE_CHECKING:
+    from edge_agent.inspection.inspection import Component, Inspection
     from edge_agent.inspection.recipe import Recipe
 
 DESCRIPTION = """\
-Make a recipe folder from photos of clean parts. The first photo becomes the template; each further one
-must match it, and is inspected to see that a clean part is OK under the recipe.
+Make a recipe folder from photos of clean parts. The first photo becomes the template. Each further one must
+match it; where it differs from the ones before so much that a clean part would be NG (a contact that shines
+otherwise, a print), it becomes a further template: what any template shows is tolerated there.
 """
 EPILOG = """\
 exit codes:
-  0  the recipe is written, every photo is OK under it
+  0  the recipe is written, every photo is OK under it; what is tolerated for that is named
   1  the recipe is written, but a photo of a clean part is not OK: look at it, or raise the limits
   2  nothing is written: wrong arguments, or a photo that cannot be used
 
@@ -59,11 +62,13 @@ def run(arguments: argparse.Namespace) -> int:
     if out.exists() and not arguments.force:
         raise UsageError("is there already", where=str(out), mend="choose another folder, or give --force")
     recipe = _recipe(arguments)
-    doubts = _doubts(recipe, arguments.photos[1:], arguments.model)
+    recipe, notes, doubts = _with_others(recipe, arguments.photos[1:], arguments.model)
     recipe.save(out, overwrite=arguments.force)
-    for doubt in doubts:
-        print(f"edge-agent: {doubt}", file=sys.stderr)
+    for line in (*notes, *doubts):
+        print(f"edge-agent: {line}", file=sys.stderr)
     corners = f"a region of {len(recipe.region)} corners" if recipe.region else "the whole image"
+    if recipe.others:
+        corners += f", {1 + len(recipe.others)} templates"
     print(f'recipe "{recipe.name}" written to {out}: {corners}; next: edge-agent inspect --recipe {out} PHOTO')
     return 1 if doubts else 0
 
@@ -99,24 +104,48 @@ def _recipe(arguments: argparse.Namespace) -> Recipe:
         raise RecipeError(error.what, where=error.where, mend="change the argument of teach") from error
 
 
-def _doubts(recipe: Recipe, photos: list[Path], model: Path | None) -> list[str]:
-    """What a person should look at before trusting the recipe. Raises ImageError for a photo that does not fit it."""
+def _with_others(recipe: Recipe, photos: list[Path], model: Path | None) -> tuple[Recipe, list[str], list[str]]:
+    """The recipe with those further photos as templates that it needs; what they make tolerated; what stays NG.
+
+    Raises ImageError for a photo that does not fit the recipe.
+    """
     from edge_agent.engines import load_engine
     from edge_agent.images import read_image
-    from edge_agent.inspection.inspection import Verdict
     from edge_agent.inspection.inspector import Inspector
+    from edge_agent.inspection.recipe import MAX_TEMPLATES
 
+    notes: list[str] = []
+    doubts: list[str] = []
     if not photos:
-        return []
-    doubts = []
+        return recipe, notes, doubts
     engine = load_engine(model)
     inspector = Inspector(engine)
     for path in photos:
-        inspection = inspector.inspect(read_image(path), recipe)
-        why = "; ".join(reason.text for reason in inspection.reasons)
-        if inspection.verdict is Verdict.ERROR:
-            raise ImageError(why, where=str(path), mend="leave this photo away, or take another template")
-        if inspection.verdict is Verdict.NG:
-            doubts.append(f"{path}: a clean part would be NG: {why}; look at it with edge-agent inspect --draw")
+        image = read_image(path)
+        differences = _differences(inspector.inspect(image, recipe), path)
+        if differences and 1 + len(recipe.others) < MAX_TEMPLATES:
+            places = ", ".join(map(_place, differences))
+            notes.append(f"{path}: tolerated from now on: {places}; if that is dirt, clean the part and teach again")
+            recipe = replace(recipe, others=(*recipe.others, image))
+            differences = _differences(inspector.inspect(image, recipe), path)
+        if differences:
+            places = ", ".join(map(_place, differences))
+            doubts.append(f"{path}: a clean part would be NG: {places}; look at it with edge-agent inspect --draw")
     engine.close()
-    return doubts
+    return recipe, notes, doubts
+
+
+def _differences(inspection: Inspection, path: Path) -> list[Component]:
+    """What makes the photo of a clean part NG. Raises ImageError when it cannot be inspected."""
+    from edge_agent.inspection.inspection import Verdict
+
+    if inspection.verdict is Verdict.ERROR:
+        why = "; ".join(reason.text for reason in inspection.reasons)
+        raise ImageError(why, where=str(path), mend="leave this photo away, or take another template")
+    return [component for component in inspection.components if component.rejected]
+
+
+def _place(component: Component) -> str:
+    x0, y0, x1, y1 = component.bbox_px
+    length = f"{component.length_px:.0f} px" if component.length_mm is None else f"{component.length_mm:.2f} mm"
+    return f"{length} at x {x0} to {x1}, y {y0} to {y1}"

@@ -73,12 +73,15 @@ class Inspector:
         """Tiles through the network; an Inspection, verdict ERROR, where the engine fails."""
         timing = Timing(clock, dict(registered.timing_ms))
         recipe = registered.recipe
+        threshold = recipe.limits.threshold or self.engine.info.threshold
         try:
             with timing.stage("inference"):
                 scores = tiles.look(self.engine, registered.test, registered.template, recipe.scales)
+                for other in registered.others:
+                    scores = tiles.look_again(self.engine, registered.test, other, scores, threshold)
         except EngineError as error:
             return Inspection(Verdict.ERROR, (Reason("engine", str(error)),), timing_ms=timing.stages)
-        return Seen(registered, scores, recipe.limits.threshold or self.engine.info.threshold, timing.stages)
+        return Seen(registered, scores, threshold, timing.stages)
 
 
 def conclude(seen: Seen, *, clock: Callable[[], int] = time.perf_counter_ns) -> Inspection:

@@ -1,4 +1,7 @@
-"""What a part should look like, and what is allowed: a folder with `recipe.toml` and `template.png`."""
+"""What a part should look like, and what is allowed: a folder with `recipe.toml`, `template.png` and perhaps more.
+
+Further photos of clean parts, `template-2.png` and so on, show what may differ from one clean part to another.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +32,7 @@ SETTINGS, TEMPLATE = "recipe.toml", "template.png"
 MAX_SETTINGS_BYTES = 1 << 20
 MIN_SIDE = 16  # pixels; a smaller template or region holds nothing to compare
 MAX_CORNERS = 1000
+MAX_TEMPLATES = 8  # each further one costs a look at the tiles on which something was seen
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ class Recipe:
         mm_per_px: scale at native resolution; None where it is unknown.
         limits: what makes a part NG.
         scales: resolutions that are looked at, 1.0 is native: details need a high one, large objects fill at a low one.
+        others: further photos of clean parts, of the template's size: what any of them shows is no foreign object.
 
     Raises:
         RecipeError: `where` names the key that is wrong.
@@ -69,6 +74,7 @@ class Recipe:
     mm_per_px: float | None = None
     limits: Limits = field(default_factory=Limits)
     scales: tuple[float, ...] = (1.0, 0.5)
+    others: tuple[NDArray[np.uint8], ...] = ()
 
     def __post_init__(self) -> None:
         for key, text in (("name", self.name), ("version", self.version)):
@@ -87,6 +93,12 @@ class Recipe:
             raise _wrong("template", f"{width} × {height} pixels", f"must have at least {MIN_SIDE} × {MIN_SIDE} pixels")
         if self.region:
             check_region(self.region, width, height)
+        if len(self.others) >= MAX_TEMPLATES:
+            raise _wrong("templates", len(self.others) + 1, f"at most {MAX_TEMPLATES} are looked at")
+        for number, other in enumerate(self.others, 2):
+            if other.shape != self.template.shape:
+                size = f"{other.shape[1]} × {other.shape[0]} pixels"
+                raise _wrong(_template_name(number), size, f"must have {width} × {height} pixels, as the template")
 
     @classmethod
     def load(cls, folder: Path) -> Recipe:
@@ -94,7 +106,7 @@ class Recipe:
         path = folder / SETTINGS
         table = _read_toml(path)
         try:
-            return _from_table(table, read_image(folder / TEMPLATE))
+            return _from_table(table, read_image(folder / TEMPLATE), _others(folder))
         except RecipeError as error:
             raise RecipeError(error.what, where=f"{path}: {error.where}", mend=error.mend) from error
 
@@ -104,11 +116,7 @@ class Recipe:
             raise RecipeError("is there already", where=str(folder), mend="choose another folder, or overwrite it")
         if folder.exists() and not (folder / SETTINGS).is_file() and (not folder.is_dir() or any(folder.iterdir())):
             raise RecipeError("is there and is no recipe", where=str(folder), mend="choose another folder")
-        others = (
-            sorted(path.name for path in folder.iterdir() if path.name not in {SETTINGS, TEMPLATE})
-            if folder.is_dir()
-            else []
-        )
+        others = sorted(path.name for path in folder.iterdir() if path.name not in OURS) if folder.is_dir() else []
         if others:
             raise RecipeError(f"holds other files too ({others[0]})", where=str(folder), mend="move them elsewhere")
         try:
@@ -117,6 +125,8 @@ class Recipe:
                 new = Path(aside, "new")
                 new.mkdir()
                 write_image(new / TEMPLATE, self.template)
+                for number, other in enumerate(self.others, 2):
+                    write_image(new / _template_name(number), other)
                 (new / SETTINGS).write_text(self._to_toml(), encoding="utf-8")
                 if folder.exists():
                     folder.rename(Path(aside, "old"))
@@ -169,6 +179,19 @@ def check_region(region: Polygon, width: int, height: int) -> None:
         raise _wrong("region", shown, f"must be at least {MIN_SIDE} × {MIN_SIDE} pixels large")
 
 
+def _template_name(number: int) -> str:
+    return f"template-{number}.png"
+
+
+OURS = {SETTINGS, TEMPLATE, *(_template_name(number) for number in range(2, MAX_TEMPLATES + 1))}
+
+
+def _others(folder: Path) -> tuple[NDArray[np.uint8], ...]:
+    """Whatever further templates are there, whichever of them may have been deleted by hand."""
+    names = (_template_name(number) for number in range(2, MAX_TEMPLATES + 1))
+    return tuple(read_image(folder / name) for name in names if (folder / name).exists())
+
+
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > MAX_SETTINGS_BYTES:
@@ -186,7 +209,7 @@ KEYS = ("name", "version", "mm_per_px", "scales", "region", "limits")
 LIMIT_KEYS = ("threshold", "min_length_mm", "min_length_px")
 
 
-def _from_table(table: dict[str, Any], template: NDArray[np.uint8]) -> Recipe:
+def _from_table(table: dict[str, Any], template: NDArray[np.uint8], others: tuple[NDArray[np.uint8], ...]) -> Recipe:
     limits = table.get("limits", {})
     if not isinstance(limits, dict):
         raise _wrong("limits", limits, "must be a section: write [limits] and its keys below")
@@ -203,6 +226,7 @@ def _from_table(table: dict[str, Any], template: NDArray[np.uint8]) -> Recipe:
         mm_per_px=table.get("mm_per_px"),
         limits=Limits(**limits),
         scales=tuple(_list("scales", table.get("scales", list(Recipe.scales)))),
+        others=others,
     )
 
 

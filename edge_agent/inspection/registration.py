@@ -32,6 +32,7 @@ class Registered:
         recipe: what the part should look like.
         window: x0, y0, x1, y1 of the cut in the frame.
         test, template: BGR uint8 [h, w, 3].
+        others: the recipe's further templates, likewise.
         outside: bool [h, w], True where nothing is looked for.
         doubt: why OK must not be said of this part, "" where it may; what is found on it counts all the same.
         timing_ms: duration of each stage so far.
@@ -42,6 +43,7 @@ class Registered:
     window: Window
     test: NDArray[np.uint8]
     template: NDArray[np.uint8]
+    others: tuple[NDArray[np.uint8], ...]
     outside: NDArray[np.bool_]
     doubt: str
     timing_ms: dict[str, float]
@@ -79,7 +81,9 @@ class Registrar:
             window, mask = _mask(polygon, recipe.template.shape[:2])
             x0, y0, x1, y1 = window
             measured = quality.measure(recipe.template[y0:y1, x0:x1], mask)
-            self._prepared = _Prepared(recipe, polygon, window, mask, measured, Aligner(recipe.template, polygon))
+            others = tuple(_laid_on_template(other, recipe, polygon, n) for n, other in enumerate(recipe.others, 2))
+            aligner = Aligner(recipe.template, polygon)
+            self._prepared = _Prepared(recipe, polygon, window, mask, measured, aligner, others)
         return self._prepared
 
 
@@ -93,6 +97,7 @@ class _Prepared:
     mask: NDArray[np.uint8]
     quality: quality.Quality
     aligner: Aligner
+    others: tuple[NDArray[np.uint8], ...]
 
 
 class _RefusedError(Exception):
@@ -129,10 +134,25 @@ def _registered(image: NDArray[np.uint8], prepared: _Prepared, timing_ms: dict[s
         raise _RefusedError("region-outside", f"only {visible:.0%} of the region is inside the frame")
     x0, y0, x1, y1 = window
     test = image[y0:y1, x0:x1]
-    template, known = warp(prepared.recipe.template, alignment, window)
-    if not known.all():
-        template = np.where(known[..., None], template, test)
-    return Registered(image, prepared.recipe, window, test, template, (mask == 0) | ~known, doubt, timing_ms)
+    laid = [warp(picture, alignment, window) for picture in (prepared.recipe.template, *prepared.others)]
+    known = laid[0][1]
+    template, *others = (picture if known.all() else np.where(known[..., None], picture, test) for picture, _ in laid)
+    outside = (mask == 0) | ~known
+    return Registered(image, prepared.recipe, window, test, template, tuple(others), outside, doubt, timing_ms)
+
+
+def _laid_on_template(
+    other: NDArray[np.uint8], recipe: Recipe, polygon: NDArray[np.float64], number: int
+) -> NDArray[np.uint8]:
+    """Another template as if it had been photographed where the first one was, BGR uint8 [H, W, 3]."""
+    aligner = Aligner(other, polygon)
+    alignment = aligner.align(recipe.template)
+    if alignment.match < MIN_MATCH and not aligner.plain:
+        text = f"template {number} of the recipe does not match the first: agreement {alignment.match:.2f}"
+        raise _RefusedError("not-registered", f"{text}, {MIN_MATCH:.2f} is needed: teach the recipe again")
+    height, width = recipe.template.shape[:2]
+    laid, known = warp(other, alignment, (0, 0, width, height))
+    return np.where(known[..., None], laid, recipe.template)
 
 
 def _check_shape(image: NDArray[np.uint8], recipe: Recipe) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import cv2
@@ -136,6 +136,26 @@ def look(engine: Engine, test: NDArray[np.uint8], template: NDArray[np.uint8], s
     layouts = tuple(plan(height, width, scale, tile) for scale in scales)
     scores = engine.infer(_all_cut(test, layouts, tile), _all_cut(template, layouts, tile))
     return TileScores(layouts, scores, (height, width))
+
+
+def look_again(
+    engine: Engine, test: NDArray[np.uint8], template: NDArray[np.uint8], before: TileScores, threshold: float
+) -> TileScores:
+    """The lower scores of those `before` and those by another template: what either template shows is no object.
+
+    Only tiles on which something reached the threshold are looked at again: lower scores change no component elsewhere.
+
+    Raises:
+        EngineError: inference failed.
+    """
+    again = np.flatnonzero(before.scores.max(axis=(1, 2)) >= threshold)
+    if not len(again):
+        return before
+    tile = engine.info.height, engine.info.width
+    tests, templates = (_all_cut(image, before.layouts, tile)[again] for image in (test, template))
+    scores = before.scores.copy()
+    scores[again] = np.minimum(scores[again], engine.infer(tests, templates))
+    return replace(before, scores=scores)
 
 
 def _all_cut(image: NDArray[np.uint8], layouts: Sequence[Layout], tile: tuple[int, int]) -> NDArray[np.uint8]:

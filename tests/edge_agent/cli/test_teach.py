@@ -55,10 +55,32 @@ def test_further_clean_photos_confirm_the_recipe(desk: Path, capsys: pytest.Capt
     assert capsys.readouterr().err == ""
 
 
-def test_a_clean_photo_that_would_be_ng_is_a_warning(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert teach("clean1.png", "dirty.png", "--out", "x2", "--region", REGION_TEXT) == 1
-    assert "dirty.png: a clean part would be NG: 1 object" in capsys.readouterr().err
-    assert (desk / "x2" / "recipe.toml").exists()
+def test_where_clean_photos_differ_is_tolerated_and_named(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert teach("clean1.png", "clean2.png", "dirty.png", "--out", "x2", "--region", REGION_TEXT) == 0
+    said = capsys.readouterr()
+    assert "dirty.png: tolerated from now on: " in said.err
+    assert "clean2.png" not in said.err  # it differs in nothing, and costs nothing
+    assert "2 templates" in said.out
+    assert len(Recipe.load(Path("x2")).others) == 1
+    arguments = ["--recipe", "x2", "--model", "m.onnx"]
+    assert main(["inspect", *arguments, "clean1.png", "clean2.png", "dirty.png"]) == 0
+
+
+def test_an_object_elsewhere_is_found_under_several_templates(desk: Path) -> None:
+    assert teach("clean1.png", "dirty.png", "--out", "x2", "--region", REGION_TEXT) == 0
+    elsewhere = with_object(cv2.imread("clean2.png"), (260, 80, 284, 92))
+    cv2.imwrite("elsewhere.png", elsewhere)
+    assert main(["inspect", "--recipe", "x2", "--model", "m.onnx", "elsewhere.png"]) == 1
+
+
+def test_more_clean_photos_than_a_recipe_can_hold_is_a_warning(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = []
+    for number in range(9):
+        names.append(f"shiny{number}.png")
+        cv2.imwrite(names[-1], with_object(TEMPLATE, (90 + 24 * number, 100, 104 + 24 * number, 114)))
+    assert teach("clean1.png", *names, "--out", "x2", "--region", REGION_TEXT) == 1
+    assert "shiny8.png: a clean part would be NG: " in capsys.readouterr().err
+    assert len(Recipe.load(Path("x2")).others) == 7
 
 
 def test_the_region_is_drawn_from_a_mask(desk: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -29,6 +30,21 @@ def test_a_saved_recipe_is_loaded_as_it_was(folder: Path) -> None:
     assert (loaded.name, loaded.version, loaded.mm_per_px, loaded.scales) == ("x2", "3", 0.0125, (1.0, 0.5))
     assert loaded.limits == RECIPE.limits
     np.testing.assert_array_equal(loaded.template, TEMPLATE)
+
+
+def test_further_templates_are_saved_and_loaded(tmp_path: Path) -> None:
+    others = (connector()[::-1].copy(), TEMPLATE // 2)
+    replace(RECIPE, others=others).save(tmp_path / "x2")
+    for loaded, saved in zip(Recipe.load(tmp_path / "x2").others, others, strict=True):
+        np.testing.assert_array_equal(loaded, saved)
+    RECIPE.save(tmp_path / "x2", overwrite=True)
+    assert Recipe.load(tmp_path / "x2").others == ()
+
+
+def test_a_further_template_of_another_size_is_refused(folder: Path) -> None:
+    cv2.imwrite(str(folder / "template-2.png"), TEMPLATE[:-10])
+    with pytest.raises(RecipeError, match=r'template-2\.png = "400 × 270 pixels": must have 400 × 280 pixels'):
+        Recipe.load(folder)
 
 
 @given(

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_agent.engines import load_engine
-from edge_agent.inspection.tiles import OVERLAP, cut, join, look, merge_scales, plan
+from edge_agent.inspection.tiles import OVERLAP, cut, join, look, look_again, merge_scales, plan
 from tests.support.models import write_difference_model
 
 TILE = (96, 128)
@@ -70,6 +70,26 @@ def test_all_scales_go_to_the_engine_in_one_call(tmp_path: Path) -> None:
     image = np.zeros((150, 220, 3), np.uint8)
     look(engine, image, image, (1.0, 0.5))
     assert batches == [4 + 1]
+
+
+def test_what_another_template_shows_is_no_object_and_only_tiles_with_something_are_looked_at_again(
+    tmp_path: Path,
+) -> None:
+    engine = load_engine(write_difference_model(tmp_path / "m.onnx", height=TILE[0], width=TILE[1], offset=0.0))
+    batches: list[int] = []
+    infer = engine.infer
+    engine.infer = lambda test, template: (batches.append(len(test)), infer(test, template))[1]  # type: ignore[method-assign]
+    template = np.full((150, 220, 3), 60, np.uint8)
+    test = template.copy()
+    test[10:20, 10:20] = test[10:20, 60:70] = 240
+    other = template.copy()
+    other[10:20, 10:20] = 240
+    before = look(engine, test, template, (1.0,))
+    after = look_again(engine, test, other, before, 0.5)
+    assert batches == [4, 1]
+    assert (before.merged(0.5)[12:18, 12:18] > 0.9).all()
+    assert after.merged(0.5)[:30, :50].max() < 0.1
+    assert (after.merged(0.5)[12:18, 62:68] > 0.9).all()
 
 
 def test_a_coarser_scale_fills_what_the_finest_has_seen_and_adds_nothing_else() -> None:
