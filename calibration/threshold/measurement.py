@@ -1,0 +1,91 @@
+"""What the inspection makes of parts that are known to be clean or bad, at every threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.errors import ImageError
+from edge_agent.images import read_image
+from edge_agent.inspection.inspection import Inspection
+from edge_agent.inspection.inspector import Inspector, conclude
+from edge_agent.inspection.recipe import Recipe
+from edge_agent.inspection.registration import Registrar
+
+THRESHOLDS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Photos of one kind of parts.
+
+    Attributes:
+        thresholds: those of the columns.
+        photos: those that could be inspected.
+        lengths: float64 [photos, thresholds], the longest component in the unit of the recipe's limit; 0 where there
+            is none.
+        refused: the others, each with its reason.
+    """
+
+    thresholds: tuple[float, ...]
+    photos: tuple[Path, ...]
+    lengths: NDArray[np.float64]
+    refused: tuple[tuple[Path, str], ...]
+
+
+def measure(
+    inspector: Inspector,
+    recipe: Recipe,
+    photos: Sequence[Path],
+    thresholds: Sequence[float],
+    done: Callable[[Path], None],
+) -> Measured:
+    """Inspect photos of parts at each threshold; `done` is called after each photo.
+
+    Raises:
+        ImageError: a file cannot be read.
+        EngineError: inference failed.
+    """
+    # The lowest threshold of all: what the further templates of a recipe are asked about then holds for each.
+    lowest = replace(recipe, limits=replace(recipe.limits, threshold=min(thresholds)))
+    registrar = Registrar()
+    measured: list[tuple[Path, list[float]]] = []
+    refused: list[tuple[Path, str]] = []
+    for photo in photos:
+        registered = registrar.register(read_image(photo), lowest)
+        outcome = registered if isinstance(registered, Inspection) else inspector.look(registered)
+        if isinstance(outcome, Inspection):
+            refused.append((photo, "; ".join(reason.text for reason in outcome.reasons)))
+        elif outcome.registered.doubt:
+            refused.append((photo, outcome.registered.doubt))
+        else:
+            inspections = (conclude(replace(outcome, threshold=threshold)) for threshold in thresholds)
+            measured.append((photo, [_longest(inspection, in_mm(recipe)) for inspection in inspections]))
+        done(photo)
+    lengths = np.array([lengths for _, lengths in measured], np.float64).reshape(-1, len(thresholds))
+    return Measured(tuple(thresholds), tuple(photo for photo, _ in measured), lengths, tuple(refused))
+
+
+def need_some(measured: Measured) -> None:
+    """Raise ImageError where no photo could be inspected."""
+    if not measured.photos:
+        photo, why = measured.refused[0]
+        raise ImageError(
+            f"{why} (none of the {len(measured.refused)} photos of clean parts can be inspected)",
+            where=str(photo),
+            mend="check recipe and photos with edge-agent inspect --draw",
+        )
+
+
+def in_mm(recipe: Recipe) -> bool:
+    """Whether the recipe's limit is in mm; else it is in pixels."""
+    return recipe.mm_per_px is not None and recipe.limits.min_length_mm is not None
+
+
+def _longest(inspection: Inspection, millimetres: bool) -> float:
+    lengths = ((c.length_mm or 0.0) if millimetres else c.length_px for c in inspection.components)
+    return max(lengths, default=0.0)

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from calibration.cli.main import main
+from edge_agent.inspection.recipe import Limits, Recipe
+from tests.support.models import write_difference_model
+from tests.support.scenes import REGION, connector, motion, moved, noisy, with_object
+
+TEMPLATE = connector()
+
+
+@pytest.fixture
+def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Six clean parts, one of them with a mark 9 px long, and three bad ones with an object 26 px long."""
+    monkeypatch.chdir(tmp_path)
+    write_difference_model(tmp_path / "m.onnx", height=192, width=256)
+    Recipe("x2", "1", TEMPLATE, REGION, limits=Limits(min_length_px=6)).save(tmp_path / "x2")
+    for number in range(6):
+        clean = noisy(moved(TEMPLATE, motion(TEMPLATE, (number / 2, -1))), seed=number)
+        if number == 5:
+            clean = with_object(clean, (150, 130, 159, 135))
+        cv2.imwrite(f"clean{number}.png", clean)
+        if number < 3:
+            cv2.imwrite(f"bad{number}.png", with_object(clean, (180, 120 + 9 * number, 206, 128 + 9 * number)))
+    return tmp_path
+
+
+def threshold(*arguments: str) -> int:
+    return main(["threshold", "x2", "--model", "m.onnx", *arguments])
+
+
+CLEAN = ["--clean", *(f"clean{number}.png" for number in range(6))]
+BAD = ["--bad", *(f"bad{number}.png" for number in range(3))]
+
+
+def test_a_setting_that_keeps_the_rate_stays(parts: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert threshold("--clean", "clean0.png", "clean1.png", "clean2.png", *BAD, "--false-rejects", "0.2") == 1
+    said = capsys.readouterr()
+    assert "threshold  0.5, as it is" in said.out
+    assert "limit      6 px, as it is" in said.out
+    assert "0 of 3 (0.0%; with 95 % confidence 0.0% to 70.8%) clean parts" in said.out
+    assert "finds      3 of 3" in said.out
+    assert "3 clean parts are too few" in said.err
+    assert "it takes 17 with none of them rejected" in said.err
+
+
+def test_where_no_threshold_keeps_the_rate_the_limit_is_raised(parts: Path) -> None:
+    assert threshold(*CLEAN, *BAD, "--write") == 1
+    limits = Recipe.load(Path("x2")).limits
+    assert limits.threshold == 0.5
+    assert 9 < limits.min_length_px <= 13
+
+
+def test_a_wish_that_allows_one_reject_keeps_the_limit_and_names_the_part(
+    parts: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert threshold(*CLEAN, "--false-rejects", "0.2") == 1
+    said = capsys.readouterr().out
+    assert "limit      6 px, as it is" in said
+    assert "would be NG  clean5.png: the longest object is" in said
+
+
+def test_the_outcome_for_machines_and_the_picture(parts: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert threshold(*CLEAN, *BAD, "--json", "--picture", "rates.png") == 1
+    said = json.loads(capsys.readouterr().out)
+    assert said["unit"] == "px"
+    assert said["found"]["count"] == 3
+    assert said["false_rejects"]["of"] == 6
+    assert cv2.imread("rates.png").std() > 10
+
+
+def test_photos_that_cannot_be_inspected_are_left_out_and_named(
+    parts: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cv2.imwrite("dark.png", TEMPLATE // 10)
+    assert threshold("--clean", "clean0.png", "dark.png") == 1
+    assert "left out   dark.png: brightness" in capsys.readouterr().out
+    assert threshold("--clean", "dark.png") == 2
+    assert "none of the 1 photos of clean parts can be inspected" in capsys.readouterr().err
+
+
+def test_enough_parts_prove_the_rate(parts: Path) -> None:
+    assert threshold("--clean", *["clean0.png"] * 17, "--false-rejects", "0.2") == 0
+
+
+def test_of_several_thresholds_the_one_that_finds_most_bad_parts_is_chosen() -> None:
+    from calibration.threshold.choice import choose
+
+    clean = np.array([[9.0, 3.0, 0.0]] * 10)
+    bad = np.array([[9.0, 8.0, 8.0], [9.0, 8.0, 2.0]])
+    choice = choose(clean, bad, (0.2, 0.4, 0.6), (0.6, 5.0), wished=0.01, step=1.0)
+    assert (choice.threshold, choice.limit) == (0.4, 5.0)
+    assert choice.found is not None
+    assert choice.found.count == 2
