@@ -23,9 +23,9 @@ from edge_agent.cameras.camera import Camera
 from edge_agent.capture import CameraTriggeredCapture, Capture, CommandCapture, SelfTriggeredCapture
 from edge_agent.concluding import Concluding, Inspected
 from edge_agent.config import Settings
-from edge_agent.engines import load_engine
+from edge_agent.engines.source import EngineSource
 from edge_agent.errors import CommandError
-from edge_agent.inspecting import Inspecting, SeenPart
+from edge_agent.inspecting import NO_ENGINE, Inspecting, SeenPart
 from edge_agent.inspection.inspection import Reason
 from edge_agent.inspection.recipe import Recipe
 from edge_agent.log import event
@@ -72,9 +72,8 @@ class Agent:
         self._capture = self._make_capture(camera or open_camera(settings))
         self._registering = Registering(self.recipe, self._triggers, registered, settings.camera.live)
         engine = settings.engine
-        self._inspecting = Inspecting(
-            lambda: load_engine(engine.model, engine.backend, engine.inference_threads), registered, seen
-        )
+        source = EngineSource(engine.model, engine.backend, engine.inference_threads, engine.store)
+        self._inspecting = Inspecting(source, registered, seen)
         self._concluding = Concluding(seen, inspected)
         folder = settings.results.folder
         self._outbox = Outbox(folder / "outbox.sqlite")
@@ -95,6 +94,7 @@ class Agent:
         self._supervisor = Supervisor(self._workers)
         self._began = time.monotonic()
         self._status = ""
+        self._told_engine = NO_ENGINE
         self._next_metrics = 0.0
 
     def run(self, stop: threading.Event) -> int:
@@ -109,6 +109,7 @@ class Agent:
         self._began = time.monotonic()
         cv2.setNumThreads(1)  # its threads would take the cores from the network, which needs them more
         self._start_engine(stop)
+        self._told_engine = self._inspecting.engine  # by the first connection
         try:
             for worker in self._workers:
                 if worker is not self._inspecting:
@@ -167,6 +168,9 @@ class Agent:
         troubles = [self._capture.trouble, self._inspecting.trouble, self._recorder.trouble]
         troubles += [*self._supervisor.failures(), *hanging, refusal.text if refusal else ""]
         self._tell("; ".join(filter(None, troubles)))
+        if self._inspecting.engine is not self._told_engine:
+            self._told_engine = self._inspecting.engine
+            self._publisher.renew_info()
         if time.monotonic() >= self._next_metrics:
             self._next_metrics = time.monotonic() + METRICS_S
             self._publisher.publish_metrics(self._metrics())

@@ -105,16 +105,16 @@ class EngineSettings:
     Attributes:
         model: an ONNX model; None takes the one shipped with the agent.
         backend: "auto" takes the best one that is there.
+        store: engines made on this device, see `edge_agent.engines.store`; None where there are none.
         threads: CPU threads of one inference; 0 takes all cores but one, which registers the next part meanwhile.
     """
 
     model: Path | None = None
     backend: Literal["auto", "onnxruntime", "tensorrt"] = "auto"
+    store: Path | None = None
     threads: int = 0
 
     def __post_init__(self) -> None:
-        if self.backend == "tensorrt":
-            raise ConfigError("is not in this version", where="backend", mend='write "auto" or "onnxruntime"')
         _within("threads", self.threads, 0, 1024)
 
     @property

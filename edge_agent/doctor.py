@@ -20,6 +20,7 @@ from edge_agent.cameras import open_camera
 from edge_agent.cameras.aravis import list_cameras
 from edge_agent.config import Settings
 from edge_agent.engines import load_engine
+from edge_agent.engines.source import EngineSource
 from edge_agent.errors import BrokerError, CameraError, MatecheckError
 from edge_agent.inspection.recipe import Recipe
 from edge_agent.mqtt.connection import Connection, ProtocolVersionError, Will
@@ -81,7 +82,9 @@ _VIDEO = {"GStreamer": "GStreamer", "FFmpeg": "FFMPEG", "V4L2": r"v4l/v4l2"}
 def _engine(settings: Settings | None) -> Finding:
     engine = settings.engine if settings else None
     began = time.monotonic()
-    loaded = load_engine(engine.model, engine.backend, engine.threads) if engine else load_engine()
+    loaded = (
+        EngineSource(engine.model, engine.backend, engine.threads, engine.store).load() if engine else load_engine()
+    )
     with closing(loaded):
         load_ms = (time.monotonic() - began) * 1000
         tile = np.full((1, loaded.info.height, loaded.info.width, 3), 128, np.uint8)
@@ -91,7 +94,8 @@ def _engine(settings: Settings | None) -> Finding:
         tile_ms = (time.monotonic() - began) * 1000
     size = f"{loaded.info.width} × {loaded.info.height}"
     times = f"loads in {load_ms:.0f} ms, a tile of {size} takes {tile_ms:.0f} ms"
-    return Finding("ok", "engine", f"{loaded.info.network} {loaded.info.version} on {loaded.runtime}: {times}")
+    what = f"{loaded.info.network} {loaded.info.version}, {loaded.info.precision}, on {loaded.runtime}: {times}"
+    return Finding("note" if loaded.degraded else "ok", "engine", what, loaded.degraded)
 
 
 def _cameras() -> Iterator[Finding]:

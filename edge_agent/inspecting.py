@@ -6,11 +6,11 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from edge_agent.cameras.camera import Frame
 from edge_agent.engines import Engine
+from edge_agent.engines.source import EngineSource
 from edge_agent.errors import MatecheckError
 from edge_agent.inspection.inspection import Inspection, Reason, Verdict
 from edge_agent.inspection.inspector import Inspector, Seen
@@ -45,22 +45,24 @@ class SeenPart:
 class Inspecting(Worker):
     """Runs the network on parts in order.
 
-    An engine that fails is closed and loaded again for the next part; until that works each part is ERROR.
+    An engine that fails is closed and loaded again for the next part; until that works each part is ERROR. An engine
+    that is activated meanwhile is taken between two parts.
 
     Attributes:
-        trouble: why nothing can be inspected at present; "" if nothing is known to be wrong.
+        trouble: why nothing can be inspected at present, or not by the engine that was wanted; "" if all is well.
         engine: which engine looks.
         ready: set once the engine has been loaded.
     """
 
     def __init__(
-        self, load: Callable[[], Engine], registered: RegisteredQueue, seen: queue.SimpleQueue[SeenPart | None]
+        self, source: EngineSource, registered: RegisteredQueue, seen: queue.SimpleQueue[SeenPart | None]
     ) -> None:
         super().__init__("inspection")
         self.trouble, self.engine = "", NO_ENGINE
         self.ready = threading.Event()
-        self._load, self._registered, self._seen = load, registered, seen
+        self._source, self._registered, self._seen = source, registered, seen
         self._inspector: Inspector | None = None
+        self._failing = False
 
     def set_up(self) -> None:
         """Load the engine, in the thread that will use it; at a restart that is left to the next part."""
@@ -70,6 +72,7 @@ class Inspecting(Worker):
 
     def step(self) -> bool:
         """Look at one part; done after the last."""
+        self._take_newer()
         try:
             registered = self._registered.get(WAIT_S)
         except queue.Empty:
@@ -101,20 +104,53 @@ class Inspecting(Worker):
 
     def _inspector_ready(self) -> Inspector:
         if self._inspector is None:
-            engine = self._load()
-            info = engine.info
-            self.engine = EngineRef(f"{info.network} {info.version}", info.digest, engine.backend, info.precision)
-            self._inspector = Inspector(engine)
-            log.info(event("engine-loaded", engine=self.engine.name, backend=self.engine.backend))
+            self._inspector = self._use(self._source.load())
         return self._inspector
+
+    def _take_newer(self) -> None:
+        """Exchange the engine if another one was activated: the new one works before the old one is let go."""
+        if self._inspector is None:
+            return  # the next part loads what is current then
+        old = self._inspector.engine
+        newer = self._source.newer(old)
+        if newer is not None:
+            self._inspector = self._use(newer)
+            old.close()
+        if not self._failing:
+            self.trouble = self._doubts(self._inspector.engine)
+
+    def _use(self, engine: Engine) -> Inspector:
+        info = engine.info
+        self.engine = EngineRef(f"{info.network} {info.version}", info.digest, engine.backend, info.precision)
+        if not self._failing:
+            self.trouble = self._doubts(engine)
+        log.info(
+            event(
+                "engine-loaded",
+                engine=self.engine.name,
+                precision=info.precision,
+                backend=engine.backend,
+                runtime=engine.runtime,
+                degraded=engine.degraded,
+            )
+        )
+        return Inspector(engine)
+
+    def _doubts(self, engine: Engine) -> str:
+        return "; ".join(filter(None, (engine.degraded, self._source.trouble)))
 
     def _watch_engine(self, outcome: Seen | Inspection) -> None:
         why = outcome.reasons[0].text if isinstance(outcome, Inspection) else ""
-        if why:
-            if not self.trouble:
-                log.error(event("engine-failed", why=why))
-            self._forget()
-        self.trouble = why
+        if not why and self._inspector is not None:
+            self._source.worked()
+            self._failing, self.trouble = False, self._doubts(self._inspector.engine)
+            return
+        if not self._failing:
+            log.error(event("engine-failed", why=why))
+        if self._inspector is not None:
+            self._source.failed(self._inspector.engine, why)
+        self._forget()
+        self._failing, self.trouble = True, why
 
     def _forget(self) -> None:
         if self._inspector is not None:

@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _look_at_files(settings: Settings, file: TomlFile) -> Iterator[tuple[str, str]]:
     """Note what is wrong with the files; yield what was found, subject and text."""
     from edge_agent.cameras import open_camera
-    from edge_agent.engines import load_engine
+    from edge_agent.engines.source import EngineSource
     from edge_agent.inspection.recipe import Recipe
     from edge_agent.mqtt.credentials import read_password, tls_context
 
@@ -79,8 +79,10 @@ def _look_at_files(settings: Settings, file: TomlFile) -> Iterator[tuple[str, st
         recipe = Recipe.load(settings.recipe.folder)
         yield "recipe", f"{recipe.name}, version {recipe.version}"
     with _noted(file, "engine.model"):
-        engine = load_engine(settings.engine.model, settings.engine.backend, settings.engine.threads)
-        yield "engine", f"{engine.info.network} {engine.info.version} on {engine.backend}, {engine.info.precision}"
+        wanted = settings.engine
+        engine = EngineSource(wanted.model, wanted.backend, wanted.threads, wanted.store).load()
+        text = f"{engine.info.network} {engine.info.version} on {engine.backend}, {engine.info.precision}"
+        yield "engine", f"{text} ({engine.degraded})" if engine.degraded else text
         engine.close()
     with _noted(file, "mqtt.password_file"):
         read_password(mqtt.password_file)

@@ -51,7 +51,7 @@ class Engine(ABC):
 
     info: ModelInfo
     backend: str
-    runtime: str
+    runtime: str = ""
     degraded: str = ""
 
     def infer(self, test: Tiles, template: Tiles) -> ScoreMaps:

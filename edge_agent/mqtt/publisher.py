@@ -53,7 +53,7 @@ class MqttPublisher:
         on_command: called with name and checked arguments, on the MQTT thread: it must return soon. It returns the
             reply: `accepted` (bool), `reason` (text or None) and what else the sender should know. A MatecheckError
             that it raises is a refusal.
-        device_info: makes what is published, retained, on `info` at each connection.
+        device_info: makes what is published, retained, on `info` at each connection, and when it has changed.
     """
 
     def __init__(
@@ -76,6 +76,7 @@ class MqttPublisher:
         self._progress = threading.Condition(self._lock)
         self._status = {"state": "online", "why": ""}
         self._status_is_new = False
+        self._info_is_new = False
         self._metrics: dict[str, Any] | None = None
         self._wake_receiver, self._wake_sender = socket.socketpair()
         self._wake_receiver.setblocking(False)
@@ -105,6 +106,12 @@ class MqttPublisher:
             new = {"state": state, "why": why}
             self._status_is_new |= new != self._status
             self._status = new
+        self.wake()
+
+    def renew_info(self) -> None:
+        """Publish `info` again: it has changed. At each connection that is done anyway."""
+        with self._lock:
+            self._info_is_new = True
         self.wake()
 
     def publish_metrics(self, metrics: dict[str, Any]) -> None:
@@ -185,7 +192,7 @@ class MqttPublisher:
         self._sent.clear()
         self._last_sent = 0
         with self._lock:
-            self._status_is_new = True
+            self._status_is_new, self._info_is_new = True, False
         connection.subscribe(self._topics.command_filter)
         connection.publish(self._topics.info, _json(self._device_info()), qos=1, retain=True)
         self._connected.set()
@@ -206,7 +213,10 @@ class MqttPublisher:
         with self._lock:
             status = self._status if self._status_is_new else None
             metrics, self._metrics = self._metrics, None
+            info_is_new, self._info_is_new = self._info_is_new, False
             self._status_is_new = False
+        if info_is_new:
+            connection.publish(self._topics.info, _json(self._device_info()), qos=1, retain=True)
         if status is not None:
             connection.publish(self._topics.status, _json(status), qos=1, retain=True)
         if metrics is not None:

@@ -112,11 +112,6 @@ def test_true_is_no_number(tmp_path: Path) -> None:
     assert "wrong type" in _problems(tmp_path, MINIMAL + "port = true\n")[0]
 
 
-def test_tensorrt_is_refused_until_it_is_there(tmp_path: Path) -> None:
-    problems = _problems(tmp_path, MINIMAL + '[engine]\nbackend = "tensorrt"\n')
-    assert problems == ('agent.toml:8: backend = "tensorrt" is not in this version; write "auto" or "onnxruntime"',)
-
-
 def test_folder_mode_needs_a_folder_that_ends(tmp_path: Path) -> None:
     assert "needs a camera of kind" in _problems(tmp_path, MINIMAL + '[trigger]\nmode = "folder"\n')[0]
 

@@ -17,6 +17,7 @@ from edge_agent.cameras.camera import Frame
 from edge_agent.concluding import Concluding, Inspected
 from edge_agent.engines import Engine, load_engine
 from edge_agent.engines.engine import ScoreMaps, Tiles
+from edge_agent.engines.source import EngineSource
 from edge_agent.errors import EngineError, ModelError
 from edge_agent.inspecting import Inspecting, SeenPart
 from edge_agent.inspection.inspection import Reason, Verdict
@@ -42,6 +43,17 @@ class FailingEngine(Engine):
         self._real.close()
 
 
+class GivenEngines(EngineSource):
+    """Gives what a function of the test makes."""
+
+    def __init__(self, make: Callable[[], Engine]) -> None:
+        super().__init__()
+        self._make = make
+
+    def load(self) -> Engine:
+        return self._make()
+
+
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     return write_difference_model(tmp_path / "difference.onnx", height=256, width=320)
@@ -58,7 +70,7 @@ def _inspect(
     seen: queue.SimpleQueue[SeenPart | None] = queue.SimpleQueue()
     inspected: queue.SimpleQueue[Inspected | None] = queue.SimpleQueue()
     registering = Registering(MADE_UP, triggers, registered, live)
-    workers = (registering, Inspecting(load, registered, seen), Concluding(seen, inspected))
+    workers = (registering, Inspecting(GivenEngines(load), registered, seen), Concluding(seen, inspected))
     for number, image in enumerate(images):
         arrived = _frame(number, image) if isinstance(image, np.ndarray) else image
         triggers.accept(Trigger("command", str(number)), arrived)
@@ -138,7 +150,7 @@ def test_a_folder_may_hold_the_same_picture_twice(model: Path) -> None:
 
 
 def test_a_wrong_model_at_the_start_fails_the_worker(tmp_path: Path) -> None:
-    worker = Inspecting(lambda: load_engine(tmp_path / "none.onnx"), RegisteredQueue(), queue.SimpleQueue())
+    worker = Inspecting(EngineSource(tmp_path / "none.onnx"), RegisteredQueue(), queue.SimpleQueue())
     worker.start()
     assert worker.join(10)
     assert isinstance(worker.failure, ModelError)

@@ -13,16 +13,18 @@ from tests.support.models import METADATA, write_difference_model
 HEIGHT, WIDTH = 24, 32
 
 
-def write_compiled(folder: Path, plan: bytes | None = None, **changes: Any) -> Path:
+def write_compiled(
+    folder: Path, plan: bytes | None = None, *, height: int = HEIGHT, width: int = WIDTH, **changes: Any
+) -> Path:
     """An artifact of the model that subtracts; `changes` replace what the manifest says."""
     folder.mkdir(parents=True)
-    model = write_difference_model(folder / MODEL, height=HEIGHT, width=WIDTH)
+    model = write_difference_model(folder / MODEL, height=height, width=width)
     manifest = Manifest(
         model_sha256=hashlib.sha256(model.read_bytes()).hexdigest(),
         precision="fp32",
         network=METADATA["network"],
         version=METADATA["version"],
-        tile=(HEIGHT, WIDTH),
+        tile=(height, width),
         batch=(1, 4, 8),
         made_at="2026-01-01T00:00:00Z",
     )

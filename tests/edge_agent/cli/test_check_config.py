@@ -69,3 +69,12 @@ def test_a_missing_file_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixtur
         capsys.readouterr().err
         == f"edge-agent: {tmp_path}/no.toml: there is no such file; give the path of an agent.toml\n"
     )
+
+
+def test_tensorrt_without_a_compiled_engine_is_refused_with_the_command_that_makes_one(
+    agent: AgentFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check-config", str(agent.write_config(engine={"backend": "tensorrt"}))]) == 2
+    told = capsys.readouterr().err.splitlines()[0]
+    assert "TensorRT runs a compiled engine, not an ONNX model" in told
+    assert f"sudo build-engine compile {agent.folder / 'difference.onnx'}" in told
