@@ -30,12 +30,12 @@ def test_engines_change_while_parts_come_and_every_trigger_has_its_result(
     folder.write_parts([False, True])
     config = folder.write_config(engine={"model": None, "store": "engines"}, trigger={"queue": 100})
     with Listener(broker.port) as listener, AgentProcess(config) as agent:
-        listener.wait(lambda: listener.on("/status"))
+        listener.wait(lambda: listener.on("/status"), 60)
         names = ("second", "third", "first", "second")
         parts = [f"part-{number}" for number in range(40)]
         for number, part in enumerate(parts):
             if number % 10 == 5:  # with parts on their way
-                listener.wait(lambda number=number: len(listener.on("/result")) > number - 5)  # type: ignore[misc]
+                listener.wait(lambda number=number: len(listener.on("/result")) > number - 5, 60)  # type: ignore[misc]
                 store.activate(names[number // 10])
             trigger(listener, part)
         listener.wait(lambda: len(listener.json_on("/result")) == len(parts), 60)
@@ -43,10 +43,10 @@ def test_engines_change_while_parts_come_and_every_trigger_has_its_result(
         assert [result["part_id"] for result in results] == parts
         assert {result["verdict"] for result in results} == {"OK", "NG"}
         assert {result["engine"]["precision"] for result in results} >= {"first", "second"}
-        agent.wait_for_log("precision=second")
-        in_turn(listener, ["last"])
+        agent.wait_for_log("precision=second", 60)
+        in_turn(listener, ["last"], 60)
         assert listener.json_on("/result")[-1]["engine"]["precision"] == "second"
-        listener.wait(lambda: listener.json_on("/info")[-1]["engine"]["precision"] == "second")
+        listener.wait(lambda: listener.json_on("/info")[-1]["engine"]["precision"] == "second", 60)
         assert agent.stop() == 0
 
 
@@ -57,15 +57,15 @@ def test_an_engine_that_cannot_be_used_is_told_and_the_one_before_goes_on(
     (store.folder / "second" / MODEL).write_bytes(b"damaged")
     config = folder.write_config(engine={"model": None, "store": "engines"})
     with Listener(broker.port) as listener, AgentProcess(config) as agent:
-        listener.wait(lambda: listener.on("/status"))
+        listener.wait(lambda: listener.on("/status"), 60)
         store.activate("second")
-        listener.wait(lambda: listener.json_on("/status")[-1]["state"] == "degraded")
+        listener.wait(lambda: listener.json_on("/status")[-1]["state"] == "degraded", 60)
         assert 'the new engine "second" is not taken' in listener.json_on("/status")[-1]["why"]
-        in_turn(listener, ["1", "2"])
+        in_turn(listener, ["1", "2"], 60)
         assert [result["engine"]["precision"] for result in listener.json_on("/result")] == ["first", "first"]
         assert {result["verdict"] for result in listener.json_on("/result")} == {"OK", "NG"}
         store.rollback()
-        listener.wait(lambda: listener.json_on("/status")[-1]["state"] == "online")
+        listener.wait(lambda: listener.json_on("/status")[-1]["state"] == "online", 60)
         assert agent.stop() == 0
 
 
@@ -78,9 +78,9 @@ def test_a_plan_that_cannot_run_here_is_replaced_by_the_cpu_and_told(
     folder.write_parts([True])
     config = folder.write_config(engine={"model": str(tmp_path / "engine")})
     with Listener(broker.port) as listener, AgentProcess(config) as agent:
-        listener.wait(lambda: listener.on("/status") and listener.json_on("/status")[-1]["state"] == "degraded")
+        listener.wait(lambda: listener.on("/status") and listener.json_on("/status")[-1]["state"] == "degraded", 60)
         assert "ONNX Runtime on the CPU instead of TensorRT" in listener.json_on("/status")[-1]["why"]
-        in_turn(listener, ["1"])
+        in_turn(listener, ["1"], 60)
         assert listener.json_on("/result")[-1]["verdict"] == "NG"
         assert listener.json_on("/result")[-1]["engine"]["backend"] == "onnxruntime"
         assert agent.stop() == 0
