@@ -1,12 +1,16 @@
 # make demo   watch the product at work (PARTS=n for another number of parts)
 # make test   everything that must hold before a commit: style, types, tests
 # make test-gpu   the TensorRT back end on a GPU that is not there: compiles pycuda once (minutes), then takes seconds
+# make bundle a folder to install devices from, without a network (TARGET=jetpack6, jetpack7 or this machine)
+# make deb    the same as a Debian package
 
 PYTHON ?= python3
 VENV ?= .venv
 PARTS ?= 20
+TARGET ?= this
+EXTRAS ?=
 
-.PHONY: demo test test-gpu mosquitto aravis clean
+.PHONY: demo test test-gpu bundle deb mosquitto aravis clean
 
 demo: $(VENV)/.demo
 	@$(VENV)/bin/edge-agent demo --parts $(PARTS)
@@ -24,6 +28,12 @@ test-gpu: $(VENV)/.gpu
 # Exit code 75: what it needs cannot be had here. The tests then say that they did not run.
 $(VENV)/.gpu: $(VENV)/.test tests/support/gpu/install.sh
 	@tests/support/gpu/install.sh $(VENV)/bin/python && touch $@ || [ $$? -eq 75 ]
+
+bundle: $(VENV)/bin/pip
+	@$(VENV)/bin/python systemd/make_bundle.py --target $(TARGET) --extras "$(EXTRAS)"
+
+deb: $(VENV)/bin/pip
+	@$(VENV)/bin/python systemd/make_deb.py --target $(TARGET) --extras "$(EXTRAS)"
 
 # The stamps stand for the packages: they are installed again only when setup.py has changed.
 $(VENV)/.demo: setup.py | $(VENV)/bin/pip
@@ -63,4 +73,4 @@ aravis: $(VENV)/.test
 		fi || echo "without Aravis: GigE Vision is not tested" >&2
 
 clean:
-	rm -rf $(VENV) demo-output
+	rm -rf $(VENV) demo-output dist

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import ssl
 from pathlib import Path
 
@@ -19,12 +20,25 @@ def default_client_id(base: str) -> str:
     return "matecheck" + hashlib.sha256(base.encode()).hexdigest()[:12]
 
 
+def credential(path: Path | None) -> Path | None:
+    """Where the file is read: from the folder of credentials that systemd hands to the service, if it is there by name.
+
+    So the service, which may not read the file itself, and a person who checks the configuration as root use the same
+    agent.toml. An empty credential stands for a file that was not there.
+    """
+    given = os.environ.get("CREDENTIALS_DIRECTORY")
+    if path is None or not given:
+        return path
+    handed = Path(given, path.name)
+    return handed if handed.is_file() and handed.stat().st_size else path
+
+
 def read_password(path: Path | None) -> str | None:
     """The first line of the file, read at every attempt: a changed password needs no restart."""
     if path is None:
         return None
     try:
-        return path.read_text(encoding="utf-8").splitlines()[0]
+        return (credential(path) or path).read_text(encoding="utf-8").splitlines()[0]
     except (OSError, UnicodeDecodeError, IndexError) as error:
         reason = "is empty" if isinstance(error, IndexError) else f"cannot be read ({error})"
         raise AccessError(
@@ -33,14 +47,16 @@ def read_password(path: Path | None) -> str | None:
 
 
 def tls_context(settings: MqttSettings) -> ssl.SSLContext:
-    """Verifies the broker against ca_file or the system's authorities; shows our certificate where there is one."""
+    """TLS 1.2 or later. Verifies the broker by ca_file or the system's authorities; shows our certificate, if any."""
     concerned: Path | None = settings.ca_file
     try:
-        context = ssl.create_default_context(cafile=settings.ca_file)
+        context = ssl.create_default_context(cafile=credential(settings.ca_file))
+        context.minimum_version = ssl.TLSVersion.TLSv1_2  # said here: a build of OpenSSL may default to less
         concerned = settings.cert_file
         if settings.cert_file is not None:
+            certificate, key = credential(settings.cert_file), credential(settings.key_file)
             # an encrypted key must fail here, and not ask for its password on a terminal that nobody sees
-            context.load_cert_chain(settings.cert_file, settings.key_file, password="")
+            context.load_cert_chain(certificate or settings.cert_file, key, password="")
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         raise AccessError(
             f"cannot be used for TLS ({error})",

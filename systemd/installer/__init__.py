@@ -1,0 +1,1 @@
+"""Installs, upgrades and removes matecheck. Standard library alone: it runs before anything is installed."""

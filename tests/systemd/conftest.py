@@ -1,0 +1,115 @@
+"""One folder to install from, one machine to install on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import make_bundle
+import pytest
+import trustme
+
+from tests.support.agent import AgentFolder
+from tests.support.machine import Machine, require
+from tests.support.wheels import write_wheels
+
+DOCS = Path(__file__).parents[2] / "docs"
+AGENT_NEEDS = ("numpy", "opencv-python-headless", "paho-mqtt", "onnxruntime", "tomli", "pip", "setuptools")
+DEVICE, BASE = "jetson-07", "plant1/assembly/line3/cell2/jetson-07"
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder that `make bundle` makes, of what is installed here: nothing is fetched."""
+    require()
+    system = subprocess.run(["/usr/bin/python3", "-V"], capture_output=True, text=True, check=False).stdout
+    if not system.startswith(f"Python {sys.version_info.major}.{sys.version_info.minor}."):
+        pytest.skip(f"NOT RUN: the tests run on Python {sys.version.split()[0]}, the system's own is {system.strip()}")
+    folder = tmp_path_factory.mktemp("bundle")
+    write_wheels(folder / "wheels", *AGENT_NEEDS)
+    before = dict(os.environ)
+    os.environ |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder / "wheels")}
+    try:
+        yield make_bundle.make(make_bundle.TARGETS["this"], folder / "dist")
+    finally:
+        os.environ.clear()
+        os.environ |= before
+
+
+@pytest.fixture(scope="session")
+def given(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> Path:
+    """What an integrator brings: the bundle, a provisioning folder, a broker with its certificates."""
+    folder = tmp_path_factory.mktemp("given")
+    shutil.copytree(bundle, folder / "bundle")
+    _write_broker(folder / "broker")
+    unit = AgentFolder(_made(folder / "unit"), 8883)
+    unit.write_parts([False, True])
+    for name in ("ca.pem", "device.pem", "device.key"):
+        shutil.copy(folder / "broker" / name, folder / "unit")
+    shutil.copy(folder / "unit/difference.onnx", folder)
+    shutil.copytree(folder / "unit/parts", folder / "parts")
+    unit.write_config(
+        device={"name": DEVICE},
+        camera={"source": "/srv/parts"},
+        engine={"model": "/srv/difference.onnx"},
+        trigger={"mode": "free-run", "interval_s": 0.2, "deadline_s": None},
+        mqtt={
+            "topic_base": BASE,
+            "host": "localhost",
+            "ca_file": "ca.pem",
+            "cert_file": "device.pem",
+            "key_file": "device.key",
+        },
+        results={"folder": None, "archive_mb": 5},
+    )
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(path.stat().st_mode | 0o444 | (0o111 if path.is_dir() else 0))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory, given: Path) -> Iterator[Machine]:
+    """A machine with a broker of the plant, on which nothing is installed."""
+    with Machine(tmp_path_factory.mktemp("machine") / "m", given) as booted:
+        booted.run("cp -r /srv/broker /etc/mosquitto-test && chown -R mosquitto /etc/mosquitto-test")
+        booted.start("exec mosquitto -c /etc/mosquitto-test/mosquitto.conf")
+        booted.wait(f"mosquitto_pub {SCADA} -t x -n")
+        yield booted
+
+
+SCADA = "-h localhost -p 8883 -V 5 --cafile /srv/broker/ca.pem --cert /srv/broker/scada.pem --key /srv/broker/scada.key"
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _write_broker(folder: Path) -> None:
+    """The broker of docs/mosquitto, with certificates."""
+    _made(folder)
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    for name, common_name in (("broker", "localhost"), ("device", DEVICE), ("scada", "scada")):
+        made = authority.issue_cert("localhost", common_name=common_name)
+        made.cert_chain_pems[0].write_to_path(folder / f"{name}.pem")
+        made.private_key_pem.write_to_path(folder / f"{name}.key")
+    shutil.copy(DOCS / "mosquitto/acl", folder)
+    lines = (DOCS / "mosquitto/mosquitto.conf").read_text(encoding="utf-8")
+    lines = lines.replace("/etc/mosquitto/certs/", "/etc/mosquitto-test/").replace(
+        "/etc/mosquitto/acl", "/etc/mosquitto-test/acl"
+    )
+    (folder / "mosquitto.conf").write_text(
+        lines.replace("/var/lib/mosquitto/", "/etc/mosquitto-test/") + "log_dest file /etc/mosquitto-test/broker.log\n",
+        encoding="utf-8",
+    )
+
+
+def write_sums(folder: Path) -> None:
+    """Write the checksums of a bundle anew, after a change that is to look intended."""
+    (folder / make_bundle.SUMS).unlink()
+    (folder / make_bundle.SUMS).write_text(make_bundle.sums(folder), encoding="utf-8")

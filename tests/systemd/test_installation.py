@@ -1,0 +1,160 @@
+"""The installer on a machine of its own: real systemd, real units, real broker with certificates."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.support.machine import Machine
+from tests.systemd.conftest import BASE, SCADA, write_sums
+
+INSTALL, UNINSTALL = "/srv/bundle/install", "/srv/bundle/uninstall"
+PROBE = Path(__file__).with_name("sandbox_probe.py")
+
+
+@pytest.fixture(scope="module")
+def installed(machine: Machine) -> Machine:
+    machine.run(f"{INSTALL} --provision /srv/unit/agent.toml --report /root/report.txt")
+    return machine
+
+
+def heard(machine: Machine, topic: str, count: int) -> list[dict[str, object]]:
+    """The next messages that SCADA hears on this topic."""
+    said = machine.run(f"mosquitto_sub {SCADA} -t '{BASE}/{topic}' -C {count} -W 30").stdout
+    return [json.loads(line) for line in said.splitlines()]
+
+
+def last_seq(machine: Machine) -> int:
+    (result,) = heard(machine, "result", 1)
+    return int(str(result["seq"]))
+
+
+def main_pid(machine: Machine) -> str:
+    return machine.run("systemctl show -p MainPID --value matecheck-agent").stdout.strip()
+
+
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(machine: Machine) -> None:
+    said = machine.run(f"{INSTALL} --provision /srv/unit/agent.toml --dry-run").stdout
+    assert "would   config     write /etc/matecheck/secrets/key.pem, for root alone" in said
+    assert machine.run("ls -d /opt/matecheck /etc/matecheck /etc/systemd/system/matecheck*", check=False).stdout == ""
+    assert machine.run("id matecheck", check=False).returncode != 0
+
+
+def test_a_damaged_folder_is_refused_before_anything_is_changed(machine: Machine) -> None:
+    machine.run("cp -r /srv/bundle /root/damaged && truncate -s -1 /root/damaged/wheels/paho_mqtt-*")
+    done = machine.run("/root/damaged/install --provision /srv/unit/agent.toml", check=False)
+    assert done.returncode == 2
+    assert re.search(r"install: /root/damaged/wheels/paho_mqtt-\S+: is damaged; copy the folder again\n", done.stderr)
+    machine.run("rm -r /root/damaged; test ! -e /opt/matecheck")
+
+
+def test_a_provisioning_file_with_a_wrong_key_is_refused_and_leaves_nothing(machine: Machine) -> None:
+    machine.run("cp -r /srv/unit /root/unit && sed -i 's/^interval_s/intervall_s/' /root/unit/agent.toml")
+    done = machine.run(f"{INSTALL} --provision /root/unit/agent.toml", check=False)
+    assert done.returncode == 2
+    assert 'did you mean "interval_s"?' in done.stderr
+    machine.run("test ! -e /etc/matecheck/agent.toml && test ! -s /etc/matecheck/secrets/key.pem")
+
+
+def test_one_command_brings_up_an_agent_that_delivers_over_tls(installed: Machine) -> None:
+    report = installed.run("cat /root/report.txt").stdout
+    assert "agent      up with 0.1.0-" in report
+    assert "exit code 0" in report
+    numbers = [result["seq"] for result in heard(installed, "result", 3)]
+    assert numbers == list(range(int(str(numbers[0])), int(str(numbers[0])) + 3))
+
+
+def test_a_person_checks_the_configuration_that_the_service_uses(installed: Machine) -> None:
+    installed.run("edge-agent check-config /etc/matecheck/agent.toml")
+    doctor = installed.run("edge-agent doctor /etc/matecheck/agent.toml").stdout
+    assert "ok      broker       mqtts://localhost:8883 accepts us" in doctor
+
+
+def test_the_service_can_do_what_it_must_and_nothing_else(installed: Machine) -> None:
+    """A probe in the very sandbox of the agent: its unit, with another program."""
+    unit = installed.run("cat /etc/systemd/system/matecheck-agent.service").stdout
+    unit = re.sub(r"(?m)^ExecStart=.*$", "ExecStart=/opt/matecheck/current/bin/python /root-probe.py", unit)
+    unit = re.sub(r"(?m)^(Type=notify|Restart=.*|WatchdogSec=.*)$", "", unit)
+    shutil.copy(PROBE, installed.path("/root-probe.py"))
+    installed.path("/run/systemd/system/probe.service").write_text(unit, encoding="utf-8")
+    installed.run("mknod -m 666 /dev/disk b 254 0; mknod -m 666 /dev/message c 1 11; touch /tmp/of-others")
+    installed.run("systemctl daemon-reload && systemctl start probe")
+    installed.wait("test -e /var/lib/matecheck/results/probe.json")
+    said = json.loads(installed.run("cat /var/lib/matecheck/results/probe.json").stdout)
+    assert {name for name, done in said["must"].items() if not done} == set()
+    assert {name for name, done in said["must_not"].items() if done} == set()
+    assert len(said["must"]) >= 8
+    assert len(said["must_not"]) >= 20
+
+
+def test_who_hangs_is_killed_and_started_afresh(installed: Machine) -> None:
+    installed.run("mkdir -p /run/systemd/system/matecheck-agent.service.d")
+    drop_in = installed.path("/run/systemd/system/matecheck-agent.service.d/quick.conf")
+    drop_in.write_text("[Service]\nWatchdogSec=2\nRestartSec=1\n", encoding="utf-8")
+    installed.run("systemctl daemon-reload && systemctl restart matecheck-agent")
+    before, frozen = last_seq(installed), main_pid(installed)
+    installed.run(f"kill -STOP {frozen}")
+    installed.wait(f"p=$(systemctl show -p MainPID --value matecheck-agent); test $p != 0 && test $p != {frozen}")
+    assert last_seq(installed) > before
+    assert "Watchdog timeout" in installed.run("journalctl --no-pager -u matecheck-agent").stdout
+    drop_in.unlink()
+
+
+def test_installing_twice_changes_nothing_and_leaves_the_agent_alone(installed: Machine) -> None:
+    before = main_pid(installed)
+    said = installed.run(f"{INSTALL} --provision /srv/unit/agent.toml").stdout
+    assert not [line for line in said.splitlines() if line.startswith("do ")]
+    assert main_pid(installed) == before
+
+
+def test_an_upgrade_that_does_not_come_up_goes_back(installed: Machine, tmp_path: Path, bundle: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(bundle, broken)
+    _break(next(broken.glob("wheels/matecheck-*.whl")))
+    write_sums(broken)
+    shutil.copytree(broken, installed.path("/root/broken"))
+    release, before = installed.run("readlink /opt/matecheck/current").stdout, last_seq(installed)
+    config = installed.run("sha256sum /etc/matecheck/agent.toml /etc/matecheck/secrets/*").stdout
+    done = installed.run("/root/broken/install", check=False)
+    assert done.returncode == 1
+    assert "a bug that no check has found" in done.stdout
+    assert re.search(r"note +agent +went back to 0\.1\.0-\w+, which is up again", done.stdout)
+    assert installed.run("readlink /opt/matecheck/current").stdout == release
+    assert installed.run("sha256sum /etc/matecheck/agent.toml /etc/matecheck/secrets/*").stdout == config
+    assert last_seq(installed) > before
+
+
+def test_results_are_not_purged_before_the_broker_has_them(installed: Machine) -> None:
+    installed.run("pkill mosquitto; sleep 1")
+    done = installed.run(f"{UNINSTALL} --purge", check=False)
+    assert done.returncode == 2
+    assert re.search(r"outbox.sqlite: holds \d+ results that the broker has not taken", done.stderr)
+    installed.start("exec mosquitto -c /etc/mosquitto-test/mosquitto.conf")
+    installed.run("systemctl is-active matecheck-agent || systemctl enable --now matecheck-agent")
+
+
+def test_uninstalling_keeps_what_was_made_on_the_device_and_purging_does_not(installed: Machine) -> None:
+    said = installed.run(UNINSTALL).stdout
+    assert "kept       /etc/matecheck and /var/lib/matecheck" in said
+    installed.run("test ! -e /opt/matecheck && ! ls /etc/systemd/system/matecheck* && ! which edge-agent")
+    installed.run("test -s /etc/matecheck/secrets/key.pem && test -s /var/lib/matecheck/results/outbox.sqlite")
+    installed.run(UNINSTALL)
+    installed.run(f"{UNINSTALL} --purge --discard-results")
+    installed.run("! ls -d /etc/matecheck /var/lib/matecheck /var/cache/matecheck* && ! id matecheck")
+
+
+def _break(wheel: Path) -> None:
+    """Let the agent of this wheel fail at its start, in a way that no check sees."""
+    broken = wheel.with_name("broken")
+    with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(broken, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == "edge_agent/agent.py":
+                content += b"\nraise RuntimeError('a bug that no check has found')\n"
+            new.writestr(name, content)
+    broken.rename(wheel)
