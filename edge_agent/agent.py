@@ -13,18 +13,21 @@ import platform
 import queue
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
 
-from edge_agent import __version__, health
+from edge_agent import __version__, health, systemd
 from edge_agent.cameras import open_camera
 from edge_agent.cameras.camera import Camera
 from edge_agent.capture import CameraTriggeredCapture, Capture, CommandCapture, SelfTriggeredCapture
 from edge_agent.concluding import Concluding, Inspected
+from edge_agent.conditions import Condition, Conditions
 from edge_agent.config import Settings
 from edge_agent.engines.source import EngineSource
 from edge_agent.errors import CommandError
+from edge_agent.health_watch import HealthWatch
 from edge_agent.inspecting import NO_ENGINE, Inspecting, SeenPart
 from edge_agent.inspection.inspection import Reason
 from edge_agent.inspection.recipe import Recipe
@@ -36,14 +39,15 @@ from edge_agent.results.archive import Archive
 from edge_agent.results.outbox import Outbox
 from edge_agent.results.samples import FOLDER as SAMPLES
 from edge_agent.results.samples import Samples
+from edge_agent.supervisor import Supervisor
 from edge_agent.triggers import Trigger, TriggerQueue
-from edge_agent.worker import Supervisor, Worker
+from edge_agent.worker import Worker
 
 log = logging.getLogger(__name__)
 
+LOST = 3  # exit code
 LOOK_S = 0.1  # how often the supervisor looks at everything
 METRICS_S = 10.0
-HANG_S = 20.0  # a worker that is silent for so long hangs; systemd's watchdog is no longer fed
 STOP_S = 10.0  # what each worker may take to finish the parts at hand when the agent stops
 SELF_TRIGGERED_QUEUE = 4  # free-run and folder: pictures between capture and disk, at most
 
@@ -91,9 +95,10 @@ class Agent:
             recorded=self._publisher.wake,
         )
         self._workers = (self._capture, self._registering, self._inspecting, self._concluding, self._recorder)
-        self._supervisor = Supervisor(self._workers)
+        self._supervisor = Supervisor(self._workers, settings.health.hang_s, settings.health.restarts)
+        self._health, self._conditions = HealthWatch(settings.health), Conditions()
+        self._watchdog = systemd.Watchdog()
         self._began = time.monotonic()
-        self._status = ""
         self._told_engine = NO_ENGINE
         self._next_metrics = 0.0
 
@@ -101,7 +106,8 @@ class Agent:
         """Inspect until `stop` is set or a finite source has come to its end.
 
         Returns:
-            0; 1 when results still wait for the broker at the end of a finite source; 2 when a folder cannot be read.
+            0; 1 when results still wait for the broker at the end of a finite source; 2 when a folder cannot be read;
+            LOST when only a new process can help: what is left of this one may hang in a driver, end it hard.
 
         Raises:
             ModelError, EngineError: the engine cannot be loaded at the start.
@@ -115,10 +121,12 @@ class Agent:
                 if worker is not self._inspecting:
                     self._supervisor.start(worker)
             self._publisher.start()
-            health.notify("READY=1")
+            systemd.notify("READY=1", "STATUS=online")
             log.info(event("agent-started", device=self.settings.device.name, mode=self._mode, recipe=self.recipe.name))
             while not stop.wait(LOOK_S):
                 self._look()
+                if self._supervisor.lost:
+                    return LOST
                 if self._mode == "folder" and self._capture.trouble:
                     return 2
                 if self._capture.done and not self._triggers.outstanding:
@@ -160,14 +168,18 @@ class Agent:
 
     def _look(self) -> None:
         self._supervisor.look()
+        if not self._supervisor.lost:
+            self._watchdog.feed()
         self._watch_disk()
-        hanging = [f"{name} hangs" for name in self._supervisor.silent(HANG_S)]
-        if not hanging:
-            health.notify("WATCHDOG=1")
         refusal = self._triggers.refusal
-        troubles = [self._capture.trouble, self._inspecting.trouble, self._recorder.trouble]
-        troubles += [*self._supervisor.failures(), *hanging, refusal.text if refusal else ""]
-        self._tell("; ".join(filter(None, troubles)))
+        troubles = [
+            ("camera", self._capture.trouble),
+            ("engine", self._inspecting.trouble),
+            ("storage", self._recorder.trouble),
+            *(("worker", text) for text in self._supervisor.troubles()),
+            (refusal.code, refusal.text) if refusal else ("", ""),
+        ]
+        self._tell([*(Condition(code, text) for code, text in troubles if text), *self._health.look()])
         if self._inspecting.engine is not self._told_engine:
             self._told_engine = self._inspecting.engine
             self._publisher.renew_info()
@@ -182,13 +194,12 @@ class Agent:
         text = f"{free} MB are free at {folder}, {least} MB must be"
         self._triggers.refuse(Reason("storage", text) if free < least else None)
 
-    def _tell(self, why: str) -> None:
-        if why == self._status:
+    def _tell(self, found: Sequence[Condition]) -> None:
+        if not self._conditions.update(found):
             return
-        self._status = why
-        state = "degraded" if why else "online"
-        self._publisher.set_status(state, why)
-        health.notify(f"STATUS={state} {why}".strip())
+        state, why = self._conditions.state, self._conditions.why
+        self._publisher.set_status(self._conditions.to_dict())
+        systemd.notify(f"STATUS={state} {why}".strip())
         log.log(logging.WARNING if why else logging.INFO, event("status", state=state, why=why))
 
     def _info(self) -> dict[str, Any]:
@@ -220,6 +231,7 @@ class Agent:
             "camera": dict(self._capture.camera.counts),
             "temperatures_c": health.temperatures(),
             "clock_synced": health.clock_synced(),
+            "clock_steps": self._health.clock_steps,
         }
 
     def _drained(self, stop: threading.Event) -> bool:
@@ -237,23 +249,25 @@ class Agent:
 
     def _stop(self) -> None:
         """In the direction of the data: no new triggers, then what is at hand is finished, then the broker is told."""
-        health.notify("STOPPING=1")
+        systemd.notify("STOPPING=1")
         self._triggers.close(Reason("stopped", "the agent was stopped"))
         self._supervisor.stop([self._capture], STOP_S)
         at_hand = self._workers[1:]
+        end = time.monotonic() + STOP_S
         for worker in at_hand:
-            self._finish(worker)
+            if not self._supervisor.lost:  # else one may never finish, and those behind it wait in vain
+                end = time.monotonic() + STOP_S
+            self._finish(worker, end)
         if self._triggers.outstanding:
             log.error(event("results-lost", count=self._triggers.outstanding, why="the agent could not finish"))
-        self._supervisor.stop(at_hand, STOP_S)
+        self._supervisor.stop(at_hand, 0.0 if self._supervisor.lost else STOP_S)
         self._publisher.drain(1.0 if self._publisher.connected else 0.0)
-        self._publisher.stop()
+        self._publisher.stop(self._supervisor.lost)
         waiting = self._outbox.count()
         self._outbox.close()
         log.info(event("agent-stopped", results=self._recorder.tally.total, waiting=waiting))
 
-    def _finish(self, worker: Worker) -> None:
-        end = time.monotonic() + STOP_S
+    def _finish(self, worker: Worker, end: float) -> None:
         while (worker.alive or not worker.done) and time.monotonic() < end:
             self._supervisor.look()
             worker.join(LOOK_S)

@@ -13,6 +13,7 @@ from edge_agent.cameras.gige_settings import GigeSettings
 from edge_agent.cameras.simulation.connectors import CONNECTORS
 from edge_agent.config_reader import TomlFile
 from edge_agent.errors import ConfigError
+from edge_agent.health_settings import HealthSettings
 from edge_agent.mqtt.settings import MqttSettings
 
 
@@ -183,6 +184,7 @@ class Settings:
     engine: EngineSettings = field(default_factory=EngineSettings)
     trigger: TriggerSettings = field(default_factory=TriggerSettings)
     results: ResultsSettings = field(default_factory=ResultsSettings)
+    health: HealthSettings = field(default_factory=HealthSettings)
 
 
 SECTIONS: dict[str, type[Any]] = {
@@ -194,6 +196,7 @@ SECTIONS: dict[str, type[Any]] = {
     "trigger": TriggerSettings,
     "mqtt": MqttSettings,
     "results": ResultsSettings,
+    "health": HealthSettings,
 }
 
 

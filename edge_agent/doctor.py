@@ -179,8 +179,7 @@ def _disk(settings: Settings | None) -> Finding:
 
 
 def _board() -> Iterator[Finding]:
-    available = re.search(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(encoding="ascii"))
-    memory_mb = int(available[1]) // 1000 if available else 0
+    memory_mb = health.memory_available_mb() or 0
     state = "ok" if memory_mb >= LEAST_MEMORY_MB else "note"
     yield Finding(state, "memory", f"{memory_mb} MB available, {os.cpu_count()} CPU cores")
     temperatures = health.temperatures()

@@ -1,35 +1,21 @@
-"""The state of the device, and what systemd wants to hear of the service."""
+"""The state of the device, as the kernel tells it."""
 
 from __future__ import annotations
 
 import ctypes
-import logging
 import os
+import re
 import shutil
-import socket
+import time
+from datetime import datetime, timezone
 from pathlib import Path
-
-from edge_agent.log import event
-
-log = logging.getLogger(__name__)
 
 MB = 1_000_000
 TIMESYNC = Path("/run/systemd/timesync/synchronized")
+MEMINFO = Path("/proc/meminfo")
 THERMAL = Path("/sys/class/thermal")
 STA_UNSYNC = 0x0040  # linux/timex.h
-
-
-def notify(*states: str) -> None:
-    """Tell systemd, for example `notify("READY=1", "STATUS=inspecting")`; nothing happens without NOTIFY_SOCKET."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if not address:
-        return
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as connection:
-            connection.connect("\0" + address[1:] if address.startswith("@") else address)
-            connection.sendall("\n".join(states).encode())
-    except OSError as error:  # inspecting goes on; systemd will notice by itself that it hears nothing
-        log.warning(event("systemd-does-not-listen", socket=address, why=error))
+PLAUSIBLE = datetime(2026, 1, 1, tzinfo=timezone.utc).timestamp()  # no clock that is right says less
 
 
 def disk_free_mb(folder: Path) -> int:
@@ -47,6 +33,15 @@ def memory_mb() -> int:
     return pages * os.sysconf("SC_PAGE_SIZE") // MB
 
 
+def memory_available_mb(meminfo: Path = MEMINFO) -> int | None:
+    """Memory that programs can still get on this machine, in megabytes; None where the kernel does not tell."""
+    try:
+        found = re.search(r"MemAvailable:\s+(\d+) kB", meminfo.read_text(encoding="ascii"))
+    except OSError:
+        return None
+    return int(found[1]) * 1024 // MB if found else None
+
+
 def temperatures(thermal: Path = THERMAL) -> dict[str, float]:
     """Degrees Celsius of each thermal zone that can be read; empty where there is none."""
     found = {}
@@ -59,8 +54,15 @@ def temperatures(thermal: Path = THERMAL) -> dict[str, float]:
     return found
 
 
+def clock_plausible() -> bool:
+    """Whether the wall clock may be right: one without a battery begins in 1970, or at the date of its system."""
+    return time.time() >= PLAUSIBLE
+
+
 def clock_synced(timesync: Path = TIMESYNC) -> bool:
     """Whether the wall clock is synchronised, by whatever service. Unknown counts as not synchronised."""
+    if not clock_plausible():
+        return False
     state = _kernel_clock_state()
     return timesync.exists() if state is None else not state & STA_UNSYNC
 

@@ -1,4 +1,4 @@
-"""One lifecycle for every thread of the agent, and the one supervisor that restarts what failed."""
+"""One lifecycle for every thread of the agent."""
 
 from __future__ import annotations
 
@@ -6,15 +6,11 @@ import logging
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 
 from edge_agent.errors import MatecheckError
 from edge_agent.log import event
 
 log = logging.getLogger(__name__)
-
-RESTART_MIN_S, RESTART_MAX_S = 0.5, 30.0
-SOUND_AFTER_S = 60.0  # a worker that ran so long is restarted without delay when it fails again
 
 
 class Worker(ABC):
@@ -98,47 +94,3 @@ class Worker(ABC):
         except BaseException as error:  # the last handler of the thread: what nobody expected is shown in full
             self.failure = error
             log.exception(event("worker-crashed", worker=self.name))
-
-
-class Supervisor:
-    """Starts workers, restarts those that failed with growing pauses, stops them in order. One thread owns it."""
-
-    def __init__(self, workers: Sequence[Worker]) -> None:
-        self.workers = tuple(workers)
-        self._started = dict.fromkeys(self.workers, 0.0)
-        self._due = dict.fromkeys(self.workers, 0.0)
-        self._pause = dict.fromkeys(self.workers, 0.0)
-
-    def start(self, worker: Worker) -> None:
-        """Start one of the workers."""
-        self._started[worker], self._due[worker] = time.monotonic(), 0.0
-        worker.start()
-
-    def look(self) -> None:
-        """Restart what failed and whose pause is over. Call it often; it never waits."""
-        now = time.monotonic()
-        for worker in self.workers:
-            if worker.alive or worker.done or not worker.started or worker.stopping.is_set():
-                continue
-            if not self._due[worker]:
-                sound = now - self._started[worker] > SOUND_AFTER_S
-                pause = RESTART_MIN_S if sound else min(max(2 * self._pause[worker], RESTART_MIN_S), RESTART_MAX_S)
-                self._pause[worker], self._due[worker] = pause, now + pause
-                log.warning(event("worker-restarts", worker=worker.name, in_s=pause))
-            elif now >= self._due[worker]:
-                self.start(worker)
-
-    def failures(self) -> list[str]:
-        """One text for each worker that failed and has not been restarted yet."""
-        return [f"{worker.name}: {worker.failure}" for worker in self.workers if worker.failure and not worker.alive]
-
-    def silent(self, seconds: float) -> list[str]:
-        """Names of the running workers without a sign of life for so long: they hang."""
-        return [worker.name for worker in self.workers if worker.alive and worker.silent_s > seconds]
-
-    def stop(self, workers: Sequence[Worker], timeout_s: float) -> None:
-        """Stop these workers one after the other; one that hangs is left behind and named."""
-        for worker in workers:
-            worker.stopping.set()
-            if not worker.join(timeout_s):
-                log.error(event("worker-hangs", worker=worker.name, after_s=timeout_s))

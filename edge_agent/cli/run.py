@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import logging
+import os
 import signal
 import threading
 from pathlib import Path
@@ -18,6 +20,8 @@ exit codes:
   0  stopped, or the folder was inspected and the broker has every result
   1  the folder was inspected, but results still wait for the broker (they are sent at the next start)
   2  wrong configuration, recipe or model: nothing was started
+  3  a part of the agent hangs, in a camera's driver for example, or fails again and again: only a new process can
+     help, and systemd starts it (Restart=on-failure). What was accepted has its result, or gets it then
 
 examples:
   edge-agent check-config agent.toml && edge-agent run agent.toml
@@ -43,14 +47,18 @@ def add_parser(subparsers: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the agent in this process. Raises MatecheckError for what must be mended before it can start."""
     from edge_agent import log
-    from edge_agent.agent import Agent
+    from edge_agent.agent import LOST, Agent
     from edge_agent.config import load
 
     log.to_stderr()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _frame: _stop(stop, received))
-    return Agent(load(arguments.config)).run(stop)
+    code = Agent(load(arguments.config)).run(stop)
+    if code == LOST:
+        logging.shutdown()
+        os._exit(code)  # an orderly end would wait for the driver that hangs
+    return code
 
 
 def _stop(stop: threading.Event, received: int) -> None:

@@ -7,7 +7,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -74,7 +74,8 @@ class MqttPublisher:
         # written by other threads, under the lock
         self._lock = threading.Lock()
         self._progress = threading.Condition(self._lock)
-        self._status = {"state": "online", "why": ""}
+        self._status: dict[str, Any] = {"state": "online", "why": ""}
+        self._stopped_why = ""
         self._status_is_new = False
         self._info_is_new = False
         self._metrics: dict[str, Any] | None = None
@@ -100,12 +101,11 @@ class MqttPublisher:
         with suppress(OSError):  # full: enough wake-ups wait already; closed: nobody listens any more
             self._wake_sender.send(b"w")
 
-    def set_status(self, state: str, why: str = "") -> None:
-        """Say "online" or "degraded" with why, retained; now, or at the next connection."""
+    def set_status(self, status: Mapping[str, Any]) -> None:
+        """Say this, retained; now, or at the next connection. It holds `state`, `why` and what else is known."""
         with self._lock:
-            new = {"state": state, "why": why}
-            self._status_is_new |= new != self._status
-            self._status = new
+            self._status_is_new |= status != self._status
+            self._status = dict(status)
         self.wake()
 
     def renew_info(self) -> None:
@@ -126,8 +126,9 @@ class MqttPublisher:
         with self._progress:
             return self._progress.wait_for(lambda: self._outbox.count() == 0, timeout)
 
-    def stop(self) -> None:
+    def stop(self, why: str = "") -> None:
         """Say "stopped", retained, disconnect, and end the thread. Results that wait stay in the outbox."""
+        self._stopped_why = why
         self._stopping.set()
         self.wake()
         if self._thread.is_alive():
@@ -198,7 +199,9 @@ class MqttPublisher:
         self._connected.set()
 
     def _say_goodbye(self, connection: Connection) -> None:
-        number = connection.publish(self._topics.status, _json({"state": "stopped", "why": ""}), qos=1, retain=True)
+        number = connection.publish(
+            self._topics.status, _json({"state": "stopped", "why": self._stopped_why}), qos=1, retain=True
+        )
         deadline = time.monotonic() + GOODBYE_S
         while (left := deadline - time.monotonic()) > 0:
             events = connection.pump(left)

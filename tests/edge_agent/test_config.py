@@ -46,7 +46,7 @@ def test_the_example_shows_every_key_with_its_default(tmp_path: Path) -> None:
     }
     minimal = _load(tmp_path, MINIMAL)
     example = _load(tmp_path, EXAMPLE.read_text(encoding="utf-8"))
-    for name in ("camera", "gige", "engine", "trigger", "results"):
+    for name in ("camera", "gige", "engine", "trigger", "results", "health"):
         assert getattr(minimal, name) == getattr(example, name)
 
 

@@ -1,4 +1,4 @@
-"""Workers end when asked, and come back when they fail."""
+"""Workers end when asked, come back when they fail, and are given up when that does not help."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import time
 
 import pytest
 
-from edge_agent import worker as module
+from edge_agent import supervisor as module
 from edge_agent.errors import CameraError
-from edge_agent.worker import Supervisor, Worker
+from edge_agent.supervisor import Supervisor
+from edge_agent.worker import Worker
 
 
 class Counter(Worker):
@@ -91,11 +92,58 @@ def test_a_worker_that_hangs_is_named_and_left_behind(caplog: pytest.LogCaptureF
             return False
 
     worker = Hanging()
-    supervisor = Supervisor([worker])
+    supervisor = Supervisor([worker], hang_s=0.05)
     supervisor.start(worker)
     time.sleep(0.1)
-    assert supervisor.silent(0.05) == ["counter"]
-    assert supervisor.silent(5) == []
-    supervisor.stop([worker], timeout_s=0.05)
+    supervisor.look()
+    assert supervisor.lost == "counter hangs: no sign of life for 0.05 s"
+    assert supervisor.troubles() == [supervisor.lost]
+    supervisor.stop([worker], timeout_s=60)
     release.set()
-    assert "worker-hangs worker=counter after_s=0.05" in caplog.messages
+    assert "worker-hangs worker=counter after_s=60" in caplog.messages
+
+
+def test_a_worker_that_takes_long_and_gives_signs_of_life_does_not_hang() -> None:
+    done = threading.Event()
+
+    class Slow(Counter):
+        def step(self) -> bool:
+            end = time.monotonic() + 0.6
+            while time.monotonic() < end:
+                time.sleep(0.01)
+                self.beat()
+            done.set()
+            return False
+
+    worker = Slow()
+    supervisor = Supervisor([worker], hang_s=0.5)
+    supervisor.start(worker)
+    while not done.wait(0.01):
+        supervisor.look()
+    assert supervisor.lost == ""
+
+
+def test_a_worker_that_fails_again_and_again_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RESTART_MIN_S", 0.01)
+    monkeypatch.setattr(module, "RESTART_MAX_S", 0.01)
+    worker = Counter(fails_at=tuple(range(1, 100)))
+    supervisor = Supervisor([worker], restarts=3)
+    supervisor.start(worker)
+    end = time.monotonic() + 10
+    while not supervisor.lost:
+        assert time.monotonic() < end
+        supervisor.look()
+        time.sleep(0.005)
+    assert supervisor.lost == "counter failed 4 times within 10 minutes: camera 0: gone"
+    assert worker.steps == 4
+
+
+def test_failures_of_long_ago_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RESTART_MIN_S", 0.01)
+    monkeypatch.setattr(module, "RESTART_MAX_S", 0.01)
+    monkeypatch.setattr(module, "RECENT_S", 0.0)
+    worker = Counter(fails_at=tuple(range(1, 6)), last=6)
+    supervisor = Supervisor([worker], restarts=1)
+    supervisor.start(worker)
+    _look_until_done(supervisor, worker)
+    assert supervisor.lost == ""

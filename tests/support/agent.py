@@ -91,7 +91,7 @@ class AgentFolder:
             "results": {"folder": "results"},
         }
         for name, changes in sections.items():
-            tables[name] = {key: value for key, value in (tables[name] | changes).items() if value is not None}
+            tables[name] = {key: value for key, value in (tables.get(name, {}) | changes).items() if value is not None}
         path = self.folder / "agent.toml"
         path.write_text("\n".join(f"[{name}]\n{_lines(table)}" for name, table in tables.items()), encoding="utf-8")
         return path

@@ -20,10 +20,10 @@ def state(listener: Listener) -> str | None:
 
 def test_status_and_info_are_retained(broker: Broker, publish: Publish) -> None:
     publisher = publish(broker.settings())
-    publisher.set_status("degraded", "camera: cannot be opened")
+    publisher.set_status({"state": "degraded", "why": "camera: cannot be opened"})
     with Listener(broker.port) as early:
         early.wait(lambda: early.json_on("/status")[-1:] == [{"state": "degraded", "why": "camera: cannot be opened"}])
-        publisher.set_status("online")
+        publisher.set_status({"state": "online", "why": ""})
         early.wait(lambda: state(early) == "online")
     with Listener(broker.port, topic_filter="plant1/#") as late:
         late.wait(lambda: late.on("/status") and late.on("/info"))
