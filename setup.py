@@ -12,7 +12,7 @@ AGENT = [
     "tomli>=2; python_version < '3.11'",
 ]
 BUILD = ["torch>=2.4", "onnx>=1.16", "matplotlib>=3.8", "rich>=13", "scipy>=1.11"]
-JETSON = ["pycuda>=2024.1"]  # TensorRT itself comes with JetPack
+JETSON = ["pycuda>=2024.1", "rich>=13"]  # TensorRT itself comes with JetPack
 DEMO = ["amqtt>=0.11", "rich>=13"]
 DEV = ["pytest>=8", "hypothesis>=6", "trustme>=1.1", "ruff>=0.9", "mypy>=1.13", "tomli>=2", *DEMO]
 

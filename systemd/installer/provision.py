@@ -71,6 +71,7 @@ def read(path: Path, layout: Layout, wheels: Path) -> Provisioning:
             )
         text = _replaced(text, "recipe", "folder", str(layout.state / "recipes" / recipe.resolve().name), path)
     text = _with_results(text, table, layout, path)
+    text = _with_store(text, table, layout, path)
     return Provisioning(text, secrets, recipe, _camera_is_csi(table, path))
 
 
@@ -137,6 +138,19 @@ def _with_results(text: str, table: dict[str, Any], layout: Layout, path: Path) 
             mend=f"leave the key away; to use another disk, mount it at {place}",
         )
     return _replaced(text, "results", "folder", place, path)
+
+
+def _with_store(text: str, table: dict[str, Any], layout: Layout, path: Path) -> str:
+    """Engines come from the store that the service for engines fills, unless the file says otherwise."""
+    place = str(layout.state / "engines")
+    engine = _section(table, "engine", path)
+    if engine.get("store") or engine.get("model"):
+        return text
+    if "engine" not in table:
+        return f'{text.rstrip()}\n\n[engine]\nstore = "{place}"\n'
+    if "store" not in engine:
+        return re.sub(r"(?m)^(\s*\[engine\].*)$", rf'\1\nstore = "{place}"', text, count=1)
+    return _replaced(text, "engine", "store", place, path)
 
 
 def _camera_is_csi(table: dict[str, Any], path: Path) -> bool:
