@@ -22,21 +22,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent import health
-from edge_agent.errors import MatecheckError
 from edge_agent.inspection.inspection import Inspection, Verdict
 from edge_agent.inspection.recipe import Recipe
 from edge_agent.log import event
 
 log = logging.getLogger(__name__)
 
-FOLDER, REQUEST, INBOX, RECIPES = "calibration", "request.json", "inbox", "recipes"
+FOLDER, REQUEST, INBOX = "calibration", "request.json", "inbox"
 MAX_UNREAD = 8
 PNG_SPEED = [cv2.IMWRITE_PNG_COMPRESSION, 1]  # 3 times as fast as the default, a tenth larger
 
 
 @dataclass(frozen=True)
 class SampleFolder:
-    """Where both sides meet: `request.json`, and `inbox/` with `<id>.png`, `<id>.json` and `recipes/<key>/`."""
+    """Where both sides meet: `request.json`, and `inbox/` with `<id>.png` and `<id>.json`."""
 
     folder: Path
 
@@ -82,7 +81,7 @@ class Samples:
             self._next = time.monotonic() + asked
             self._write(name, image, recipe, inspection)
             self._trouble = ""
-        except (OSError, MatecheckError, cv2.error) as error:  # a sample more or less: the line goes on
+        except (OSError, cv2.error) as error:  # a sample more or less: the line goes on
             self._next = time.monotonic() + 10.0
             if str(error) != self._trouble:
                 log.warning(event("no-sample", why=error))
@@ -96,12 +95,9 @@ class Samples:
     def _write(self, name: str, image: NDArray[np.uint8], recipe: Recipe, inspection: Inspection) -> None:
         inbox = self._place.inbox
         inbox.mkdir(parents=True, exist_ok=True)
-        key = self._key(recipe)
-        if not (inbox / RECIPES / key).is_dir():
-            recipe.save(inbox / RECIPES / key)
         _, content = cv2.imencode(".png", image, PNG_SPEED)
         record = {
-            "recipe": key,
+            "recipe": self._key(recipe),
             "verdict": inspection.verdict.value,
             "components": inspection.components_total,
         }
