@@ -54,6 +54,9 @@ class TensorRtEngine(Engine):
         self.runtime = f"TensorRT {trt.__version__}"
         self._gpu: Gpu | None = None
         self._slots: list[Slot] = []
+        self._runtime: trt.Runtime | None = None
+        self._engine: trt.ICudaEngine | None = None
+        self._context: trt.IExecutionContext | None = None
         self._log = TensorRtLog()
         gpu = Gpu()
         try:
@@ -69,29 +72,28 @@ class TensorRtEngine(Engine):
             raise
 
     def _load(self, gpu: Gpu, plan: bytes, artifact: Artifact) -> None:
-        self._runtime = trt.Runtime(self._log)
+        runtime = trt.Runtime(self._log)
         core = artifact.manifest.builder.get("dla_core")
         if core is not None:
-            self._runtime.DLA_core = core
-        self._engine = self._runtime.deserialize_cuda_engine(plan)
-        if self._engine is None:
+            runtime.DLA_core = core
+        engine = runtime.deserialize_cuda_engine(plan)
+        if engine is None:
             raise PlanError(self._log.why("TensorRT cannot load the plan"), where=str(artifact.folder))
-        needed, free = int(self._engine.device_memory_size_v2), gpu.free_bytes()
+        self._runtime, self._engine = runtime, engine
+        needed, free = int(engine.device_memory_size_v2), gpu.free_bytes()
         if needed > free:
             what = f"the engine needs {needed >> 20} MB of GPU memory, {free >> 20} MB are free"
             raise EngineError(what, mend="stop what else uses the GPU, or compile for fewer tiles at once (--batch)")
-        self._context = self._engine.create_execution_context()
+        self._context = engine.create_execution_context()
         if self._context is None:
             raise EngineError(self._log.why("TensorRT cannot make room to run the engine"))
-        self._inputs = self._check_tensors(artifact)
-        self._least, self._usual, self._most = (
-            int(shape[0]) for shape in self._engine.get_tensor_profile_shape("test", 0)
-        )
+        self._inputs = self._check_tensors(engine, artifact)
+        self._least, self._usual, self._most = (int(shape[0]) for shape in engine.get_tensor_profile_shape("test", 0))
         self._network = cuda.Stream()
 
-    def _check_tensors(self, artifact: Artifact) -> tuple[str, ...]:
+    def _check_tensors(self, engine: trt.ICudaEngine, artifact: Artifact) -> tuple[str, ...]:
         """The names of the inputs, once all tensors are what the model's contract says."""
-        engine, info = self._engine, self.info
+        info = self.info
         inputs = ("test", "template") if info.kind == "pair" else ("test",)
         tile = (info.height, info.width)
         wanted: dict[str, tuple[object, ...]] = {
@@ -177,6 +179,7 @@ class TensorRtEngine(Engine):
 
     def _enqueue(self, slot: Slot, tiles: int) -> None:
         context = self._context
+        assert context is not None
         shape = (max(tiles, self._least), self.info.height, self.info.width, 3)
         done = all(context.set_input_shape(name, shape) for name in self._inputs)
         done = done and all(context.set_tensor_address(name, at) for name, at in slot.addresses().items())

@@ -3,6 +3,7 @@
 #   pycuda            there are no wheels of it, it is compiled here: a minute or more, kept in ~/.cache/matecheck
 #   tensorrt          the bindings alone of three versions, side by side in the cache; none of NVIDIA's libraries
 #   pybind11-stubgen  makes types of the bindings, for mypy
+#   tensorrt-rtx      NVIDIA's parser and compiler, which build without a GPU; 90 MB under NVIDIA's licence
 # usage: install.sh PYTHON
 # Exit code 75: something cannot be had here (no network, no compiler); the tests that need it say that they did not run.
 set -euo pipefail
@@ -46,3 +47,4 @@ CONFIG
 fi
 "$python" -m pip install -q pybind11-stubgen==2.5.5 "$cache"/pycuda-$pycuda-*.whl ||
     unavailable "pycuda's own requirements cannot be installed"
+"$python" -m pip install -q tensorrt-rtx-cu12==1.7.1.116 || unavailable "NVIDIA's compiler cannot be installed"
