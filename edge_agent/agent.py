@@ -25,6 +25,7 @@ from edge_agent.capture import CameraTriggeredCapture, Capture, CommandCapture, 
 from edge_agent.concluding import Concluding, Inspected
 from edge_agent.conditions import Condition, Conditions
 from edge_agent.config import Settings
+from edge_agent.disk_watch import DiskWatch
 from edge_agent.engines.source import EngineSource
 from edge_agent.errors import CommandError
 from edge_agent.health_watch import HealthWatch
@@ -36,7 +37,7 @@ from edge_agent.mqtt.publisher import MqttPublisher
 from edge_agent.recorder import Recorder
 from edge_agent.registering import RegisteredQueue, Registering
 from edge_agent.results.archive import Archive
-from edge_agent.results.outbox import Outbox
+from edge_agent.results.relief import ReliefOutbox
 from edge_agent.results.samples import FOLDER as SAMPLES
 from edge_agent.results.samples import Samples
 from edge_agent.supervisor import Supervisor
@@ -80,14 +81,18 @@ class Agent:
         self._inspecting = Inspecting(source, registered, seen)
         self._concluding = Concluding(seen, inspected)
         folder = settings.results.folder
-        self._outbox = Outbox(folder / "outbox.sqlite")
-        archive_mb = settings.results.archive_mb
+        archive_mb, min_free_mb = settings.results.archive_mb, settings.results.min_free_mb
+        # first: where a full disk keeps the outbox from being opened, it makes room
+        archive = Archive(folder / "archive", archive_mb, min_free_mb) if archive_mb else None
+        self._disk = DiskWatch(folder, min_free_mb, archive.give_up if archive else lambda _mb: None)
+        self._disk.look()
+        self._outbox = ReliefOutbox(folder / "outbox.sqlite", pictures_welcome=lambda: self._disk.pictures_welcome)
         self._publisher = MqttPublisher(settings.mqtt, self._outbox, self._command, self._info)
         self._recorder = Recorder(
             inspected,
             self._triggers,
             self._outbox,
-            Archive(folder / "archive", archive_mb) if archive_mb else None,
+            archive,
             device=settings.device.name,
             recipe=self.recipe,
             thumbnail_width_px=settings.results.thumbnail_width_px,
@@ -170,29 +175,23 @@ class Agent:
         self._supervisor.look()
         if not self._supervisor.lost:
             self._watchdog.feed()
-        self._watch_disk()
         refusal = self._triggers.refusal
         troubles = [
             ("camera", self._capture.trouble),
             ("engine", self._inspecting.trouble),
-            ("storage", self._recorder.trouble),
+            ("storage", self._recorder.trouble or self._outbox.trouble),
             *(("worker", text) for text in self._supervisor.troubles()),
             (refusal.code, refusal.text) if refusal else ("", ""),
         ]
-        self._tell([*(Condition(code, text) for code, text in troubles if text), *self._health.look()])
+        found = [Condition(code, text) for code, text in troubles if text]
+        disk = self._disk.look()
+        self._tell([*found, *([disk] if disk else []), *self._health.look()])
         if self._inspecting.engine is not self._told_engine:
             self._told_engine = self._inspecting.engine
             self._publisher.renew_info()
         if time.monotonic() >= self._next_metrics:
             self._next_metrics = time.monotonic() + METRICS_S
             self._publisher.publish_metrics(self._metrics())
-
-    def _watch_disk(self) -> None:
-        """Refuse new triggers before the disk is so full that their results could not be recorded."""
-        folder, least = self.settings.results.folder, self.settings.results.min_free_mb
-        free = health.disk_free_mb(folder)
-        text = f"{free} MB are free at {folder}, {least} MB must be"
-        self._triggers.refuse(Reason("storage", text) if free < least else None)
 
     def _tell(self, found: Sequence[Condition]) -> None:
         if not self._conditions.update(found):

@@ -158,7 +158,8 @@ class ResultsSettings:
         folder: holds the outbox and the archive.
         archive_mb: images of NG and ERROR parts are kept up to this size, the oldest go first; 0 keeps none.
         thumbnail_width_px: of the picture sent with each result; 0 sends none.
-        min_free_mb: with less free space on the disk no trigger is accepted.
+        min_free_mb: with less free space on the disk the archive shrinks; when that is not enough no pictures are kept
+            or sent; results go on.
     """
 
     folder: Path = Path("results")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shutil
 import threading
 from collections import deque
 from contextlib import suppress
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.errors import StorageError
+from edge_agent.log import event
 from edge_agent.results.result import Result
 
 log = logging.getLogger(__name__)
@@ -43,14 +45,17 @@ class Archive:
     Args:
         folder: made if it is missing. What is not named as above is left alone and not counted.
         limit_mb: most that pictures and JSON may take together, in 1,000,000 bytes.
+        min_free_mb: the oldest are deleted too, and new ones refused, where less of the disk would stay free.
         image_format: "jpg" is small, "png" is exact.
 
     Raises:
         StorageError: the folder cannot be written, or the disk is full.
     """
 
-    def __init__(self, folder: Path, limit_mb: float, image_format: Literal["jpg", "png"] = "jpg") -> None:
-        self._folder = folder
+    def __init__(
+        self, folder: Path, limit_mb: float, min_free_mb: float = 0, image_format: Literal["jpg", "png"] = "jpg"
+    ) -> None:
+        self._folder, self._min_free = folder, int(min_free_mb * 1_000_000)
         self._limit = int(limit_mb * 1_000_000)
         self._format = image_format
         self._lock = threading.Lock()
@@ -66,6 +71,20 @@ class Archive:
     def size(self) -> int:
         """Bytes that the archive takes."""
         return self._size
+
+    def give_up(self, free_mb: float) -> None:
+        """Delete the oldest until so much of the disk is free, or nothing is left to delete."""
+        gone = 0
+        with self._lock:
+            while self._entries and self._free() < free_mb * 1_000_000:
+                try:
+                    self._remove_oldest()
+                except OSError as error:
+                    log.warning(event("archive-cannot-delete", folder=self._folder, why=error))
+                    break
+                gone += 1
+        if gone:
+            log.warning(event("archive-gave-up-pictures", count=gone, why=f"the disk must have {free_mb:.0f} MB free"))
 
     def save(self, result: Result, image: NDArray[np.uint8]) -> Path:
         """Store the picture of a part and its result; returns the picture's path.
@@ -90,6 +109,9 @@ class Archive:
         with self._lock:
             try:
                 self._make_room(size)
+                if self._free() < self._min_free + size:
+                    what = f"less than {self._min_free / 1e6:g} MB are free"
+                    raise StorageError(f"the picture is not kept: {what}", where=str(self._folder), mend="make room")
                 for suffix, content in contents.items():
                     self._write(stem + suffix, content)
             except OSError as error:
@@ -116,11 +138,19 @@ class Archive:
 
     def _make_room(self, size: int) -> None:
         while self._entries and self._size + size > self._limit:
-            oldest = self._entries[0]
-            self._remove(oldest.stem)
-            self._entries.popleft()
-            self._size -= oldest.size
-            log.debug("archive deleted=%s", oldest.stem)
+            self._remove_oldest()
+        while size and self._entries and self._free() < self._min_free + size:
+            self._remove_oldest()
+
+    def _free(self) -> int:
+        return shutil.disk_usage(self._folder).free
+
+    def _remove_oldest(self) -> None:
+        oldest = self._entries[0]
+        self._remove(oldest.stem)
+        self._entries.popleft()
+        self._size -= oldest.size
+        log.debug("archive deleted=%s", oldest.stem)
 
     def _remove(self, stem: str) -> None:
         """Picture first: JSON alone is harmless, a picture without its JSON is a riddle."""

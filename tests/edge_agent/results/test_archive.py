@@ -5,6 +5,7 @@ import textwrap
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -105,3 +106,44 @@ def test_a_full_disk_is_an_error_and_leaves_nothing_behind(tmp_path: Path) -> No
     )
     assert "cannot be written: File too large; check free space" in done.stdout
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def disk_of_one_mb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A disk that holds this folder and has 1 MB in all."""
+
+    def usage(_folder: Path) -> SimpleNamespace:
+        return SimpleNamespace(free=1_000_000 - total(tmp_path))
+
+    monkeypatch.setattr("edge_agent.results.archive.shutil.disk_usage", usage)
+    return tmp_path
+
+
+def test_the_archive_leaves_the_free_space_that_others_need(disk_of_one_mb: Path) -> None:
+    archive = Archive(disk_of_one_mb, limit_mb=10, min_free_mb=0.5, image_format="png")
+    for seq in range(1, 9):
+        archive.save(maker()(seq), NOISE)
+    assert total(disk_of_one_mb) <= 500_000
+    assert max(path.name.split("_")[1] for path in disk_of_one_mb.glob("*.png")) == "000000008"
+
+
+def test_no_picture_is_kept_where_others_have_filled_the_disk(disk_of_one_mb: Path) -> None:
+    archive = Archive(disk_of_one_mb, limit_mb=10, min_free_mb=0.5, image_format="png")
+    archive.save(maker()(1), NOISE)
+    (disk_of_one_mb / "of others").write_bytes(bytes(600_000))
+    with pytest.raises(StorageError, match=r"the picture is not kept: less than 0\.5 MB are free"):
+        archive.save(maker()(2), NOISE)
+    (disk_of_one_mb / "of others").unlink()
+    archive.save(maker()(3), NOISE)
+
+
+def test_the_archive_gives_up_its_oldest_pictures(disk_of_one_mb: Path) -> None:
+    archive = Archive(disk_of_one_mb, limit_mb=10, image_format="png")
+    for seq in range(1, 6):
+        archive.save(maker()(seq), NOISE)
+    archive.give_up(free_mb=0.75)
+    left = sorted(path.name.split("_")[1] for path in disk_of_one_mb.glob("*.png"))
+    assert left == ["000000004", "000000005"]
+    assert archive.size == total(disk_of_one_mb)
+    archive.give_up(free_mb=5)
+    assert archive.size == 0
