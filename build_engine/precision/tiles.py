@@ -19,8 +19,8 @@ from edge_agent.engines.engine import Tiles
 from edge_agent.errors import MatecheckError, ModelError
 from edge_agent.images import read_image
 from edge_agent.inspection import tiles as tiling
-from edge_agent.inspection.inspector import Registered, Registrar
 from edge_agent.inspection.recipe import Polygon, Recipe
+from edge_agent.inspection.registration import Registered, Registrar
 
 LIMIT = 200  # pairs of tiles: 350 MB, and ranges that more of them do not change
 
