@@ -11,14 +11,14 @@ from pathlib import Path
 
 import make_bundle
 import pytest
-import trustme
 
 from tests.support.agent import AgentFolder
 from tests.support.machine import Machine, require
+from tests.support.plant import write_plant
 from tests.support.wheels import write_wheels
 
-DOCS = Path(__file__).parents[2] / "docs"
 AGENT_NEEDS = ("numpy", "opencv-python-headless", "paho-mqtt", "onnxruntime", "tomli", "pip", "setuptools")
+BROKER = "/etc/mosquitto-test"  # where the broker's files stand on the machine
 DEVICE, BASE = "jetson-07", "plant1/assembly/line3/cell2/jetson-07"
 
 
@@ -45,10 +45,12 @@ def given(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> Path:
     """What an integrator brings: the bundle, a provisioning folder, a broker with its certificates."""
     folder = tmp_path_factory.mktemp("given")
     shutil.copytree(bundle, folder / "bundle")
-    _write_broker(folder / "broker")
+    write_plant(folder / "broker", (DEVICE, "scada"), place=BROKER)
+    with (folder / "broker/mosquitto.conf").open("a", encoding="utf-8") as file:
+        file.write(f"log_dest file {BROKER}/broker.log\n")
     unit = AgentFolder(_made(folder / "unit"), 8883)
     unit.write_parts([False, True])
-    for name in ("ca.pem", "device.pem", "device.key"):
+    for name in ("ca.pem", f"{DEVICE}.pem", f"{DEVICE}.key"):
         shutil.copy(folder / "broker" / name, folder / "unit")
     shutil.copy(folder / "unit/difference.onnx", folder)
     shutil.copytree(folder / "unit/parts", folder / "parts")
@@ -61,8 +63,8 @@ def given(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> Path:
             "topic_base": BASE,
             "host": "localhost",
             "ca_file": "ca.pem",
-            "cert_file": "device.pem",
-            "key_file": "device.key",
+            "cert_file": f"{DEVICE}.pem",
+            "key_file": f"{DEVICE}.key",
         },
         results={"folder": None, "archive_mb": 5},
     )
@@ -75,8 +77,8 @@ def given(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> Path:
 def machine(tmp_path_factory: pytest.TempPathFactory, given: Path) -> Iterator[Machine]:
     """A machine with a broker of the plant, on which nothing is installed."""
     with Machine(tmp_path_factory.mktemp("machine") / "m", given) as booted:
-        booted.run("cp -r /srv/broker /etc/mosquitto-test && chown -R mosquitto /etc/mosquitto-test")
-        booted.start("exec mosquitto -c /etc/mosquitto-test/mosquitto.conf")
+        booted.run(f"cp -r /srv/broker {BROKER} && chown -R mosquitto {BROKER}")
+        booted.start(f"exec mosquitto -c {BROKER}/mosquitto.conf")
         booted.wait(f"mosquitto_pub {SCADA} -t x -n")
         yield booted
 
@@ -87,26 +89,6 @@ SCADA = "-h localhost -p 8883 -V 5 --cafile /srv/broker/ca.pem --cert /srv/broke
 def _made(folder: Path) -> Path:
     folder.mkdir(parents=True)
     return folder
-
-
-def _write_broker(folder: Path) -> None:
-    """The broker of docs/mosquitto, with certificates."""
-    _made(folder)
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(folder / "ca.pem")
-    for name, common_name in (("broker", "localhost"), ("device", DEVICE), ("scada", "scada")):
-        made = authority.issue_cert("localhost", common_name=common_name)
-        made.cert_chain_pems[0].write_to_path(folder / f"{name}.pem")
-        made.private_key_pem.write_to_path(folder / f"{name}.key")
-    shutil.copy(DOCS / "mosquitto/acl", folder)
-    lines = (DOCS / "mosquitto/mosquitto.conf").read_text(encoding="utf-8")
-    lines = lines.replace("/etc/mosquitto/certs/", "/etc/mosquitto-test/").replace(
-        "/etc/mosquitto/acl", "/etc/mosquitto-test/acl"
-    )
-    (folder / "mosquitto.conf").write_text(
-        lines.replace("/var/lib/mosquitto/", "/etc/mosquitto-test/") + "log_dest file /etc/mosquitto-test/broker.log\n",
-        encoding="utf-8",
-    )
 
 
 def write_sums(folder: Path) -> None:
