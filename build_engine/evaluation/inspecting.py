@@ -27,7 +27,7 @@ def inspect_pair(inspector: Inspector, pair: AnnotatedPair, threshold: float | N
         pair: test and template are read from their files.
         threshold: score at which components are cut; None is the model's own.
     """
-    return inspector.inspect(read_image(pair.test), _recipe(pair, threshold))
+    return inspector.inspect(read_image(pair.test), recipe_of(pair, threshold))
 
 
 def verdict_on_pair(inspector: Inspector, pair: AnnotatedPair, threshold: float | None) -> Inspection:
@@ -52,7 +52,8 @@ def scene(inspector: Inspector, pair: AnnotatedPair, threshold: float | None) ->
     )
 
 
-def _recipe(pair: AnnotatedPair, threshold: float | None) -> Recipe:
+def recipe_of(pair: AnnotatedPair, threshold: float | None) -> Recipe:
+    """A recipe with the product's default limits for one pair. Raises RecipeError or ImageError, naming the pair."""
     try:
         return Recipe(
             name="evaluation",
