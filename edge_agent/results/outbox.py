@@ -236,7 +236,7 @@ class Outbox:
 
     def _counter(self, name: str) -> int:
         with self._database.transaction(durable=False) as connection:
-            return int(connection.execute(f"SELECT {name} FROM counter").fetchone()[0])  # noqa: S608 - our own names
+            return int(connection.execute(f"SELECT {name} FROM counter").fetchone()[0])  # noqa: S608 # nosec B608 # our own names
 
     def _ran_s(self) -> float:
         return self._ran_before + time.monotonic() - self._opened

@@ -31,7 +31,7 @@ def memory_folder(outbox: Path) -> Path:
     """A folder of this outbox in memory: that of the service, or one in /dev/shm."""
     runtime = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
     key = sha256(str(outbox.absolute()).encode()).hexdigest()[:16]
-    return Path(runtime or "/dev/shm") / f"matecheck-{os.geteuid()}-{key}"  # noqa: S108 - made for this user alone, and looked at before it is used
+    return Path(runtime or "/dev/shm") / f"matecheck-{os.geteuid()}-{key}"  # noqa: S108 # nosec B108 # made for this user alone, and looked at before it is used
 
 
 class ReliefOutbox(Outbox):

@@ -9,7 +9,7 @@ USER = "matecheck"
 AGENT, ENGINE = "matecheck-agent.service", "matecheck-engine.service"
 CSI_DROP_IN = "csi-camera.conf"
 # Keys of [mqtt] that name a file, and what the unit calls that file.
-SECRETS = {"ca_file": "ca.pem", "cert_file": "cert.pem", "key_file": "key.pem", "password_file": "password"}
+SECRETS = {"ca_file": "ca.pem", "cert_file": "cert.pem", "key_file": "key.pem", "password_file": "password"}  # nosec B105 # names
 COMMANDS = ("edge-agent", "build-engine", "calibrate")
 
 

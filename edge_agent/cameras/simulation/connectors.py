@@ -58,7 +58,7 @@ def _dsub(name: str, count: int, *, sizes: tuple[float, float, float], insert: C
     pitch, rows = 2.77, 2.84
     contacts = [((i - (top - 1) / 2) * pitch, -rows / 2) for i in range(top)]
     contacts += [((i - (top - 2) / 2) * pitch, rows / 2) for i in range(count - top)]
-    return Connector(
+    return Connector(  # nosec B604 # the shell of a connector
         name=name,
         family="dsub",
         contacts=tuple(contacts),
@@ -79,7 +79,7 @@ def _circular(name: str, rings: tuple[int, ...], radius: float, insert: Colour, 
         turns = [2 * math.pi * i / count - math.pi / 2 for i in range(count)]
         contacts += [(away * math.cos(turn), away * math.sin(turn)) for turn in turns]
     side = 2 * radius + 7.5
-    return Connector(
+    return Connector(  # nosec B604 # the shell of a connector
         name=name,
         family="circular",
         contacts=tuple(contacts),
