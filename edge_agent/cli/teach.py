@@ -51,6 +51,11 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--threshold", metavar="F", type=float, help="score from which a pixel counts, 0..1")
     parser.add_argument("--min-length-mm", metavar="F", type=float, help="objects at least this long make a part NG")
     parser.add_argument("--min-length-px", metavar="F", type=float, help="the same where the scale is unknown")
+    parser.add_argument(
+        "--any-pose",
+        action="store_true",
+        help="parts in any pose, or surfaces: no registration; needs a --model that judges one picture alone",
+    )
     parser.add_argument("--model", metavar="FILE", type=Path, help="ONNX model to check further photos with")
     parser.add_argument("--force", action="store_true", help="write over a recipe that is there already")
     parser.set_defaults(main=run)
@@ -98,6 +103,7 @@ def _recipe(arguments: argparse.Namespace) -> Recipe:
             template=template,
             region=region,
             mm_per_px=parse_scale(arguments.mm_per_px),
+            register=not arguments.any_pose,
             limits=Limits(**{key: value for key, value in limits.items() if value is not None}),
         )
     except RecipeError as error:
@@ -123,7 +129,7 @@ def _with_others(recipe: Recipe, photos: list[Path], model: Path | None) -> tupl
     for path in photos:
         image = read_image(path)
         differences = _differences(inspector.inspect(image, recipe), path)
-        if differences and 1 + len(recipe.others) < MAX_TEMPLATES:
+        if differences and recipe.register and 1 + len(recipe.others) < MAX_TEMPLATES:
             places = ", ".join(map(_place, differences))
             notes.append(f"{path}: tolerated from now on: {places}; if that is dirt, clean the part and teach again")
             recipe = replace(recipe, others=(*recipe.others, image))

@@ -1,7 +1,8 @@
 """Model files: find the shipped one, read, verify against the contract.
 
 The contract (opset 18): inputs `test` and, for a network of kind "pair", `template`, uint8 [N, H, W, 3] with N dynamic
-and H, W fixed; output `score`, float32 [N, H, W]; metadata `network`, `version`, `kind`, `threshold`.
+and H, W fixed; output `score`, float32 [N, H, W]; metadata `network`, `version`, `kind`, `threshold`, and
+`view` ("tiles" if it is absent, or "whole").
 """
 
 from __future__ import annotations
@@ -77,6 +78,9 @@ def verify(
     kind = metadata["kind"]
     if kind not in {"pair", "single"}:
         raise refuse(f'kind must be "pair" or "single", but got "{kind}"')
+    view = metadata.get("view") or "tiles"
+    if view not in {"tiles", "whole"}:
+        raise refuse(f'view must be "tiles" or "whole", but got "{view}"')
     expected = ["test", "template"] if kind == "pair" else ["test"]
     if sorted(t.name for t in inputs) != sorted(expected):
         raise refuse(f"inputs must be {', '.join(expected)}, but got {', '.join(t.name for t in inputs)}")
@@ -98,6 +102,7 @@ def verify(
         height=height,
         width=width,
         precision=metadata.get("precision") or "fp32",
+        view=view,
     )
 
 

@@ -25,6 +25,7 @@ class ModelInfo:
         digest: sha256 of the file, hexadecimal.
         height, width: size of a tile in pixels.
         precision: "fp32", "fp16", "int8", ….
+        view: "tiles" where the region is cut into tiles at the recipe's scales, "whole" where it is resized to one.
     """
 
     network: str
@@ -35,6 +36,7 @@ class ModelInfo:
     height: int
     width: int
     precision: str = "fp32"
+    view: str = "tiles"
 
 
 class Engine(ABC):

@@ -23,6 +23,8 @@ from edge_agent.inspection.registration import Registered, Registrar
 from edge_agent.inspection.timing import Timing
 from edge_agent.inspection.verdict import judge
 
+NEEDS_SINGLE = "the recipe switches registration off, which needs a model that judges one picture alone"
+
 
 @dataclass(frozen=True, eq=False)
 class Seen:
@@ -73,11 +75,14 @@ class Inspector:
         """Tiles through the network; an Inspection, verdict ERROR, where the engine fails."""
         timing = Timing(clock, dict(registered.timing_ms))
         recipe = registered.recipe
-        threshold = recipe.limits.threshold or self.engine.info.threshold
+        info = self.engine.info
+        threshold = recipe.limits.threshold or info.threshold
+        if info.kind == "pair" and not recipe.register:  # it would compare what does not lie on each other
+            return Inspection(Verdict.ERROR, (Reason("wrong-model", NEEDS_SINGLE),), timing_ms=timing.stages)
         try:
             with timing.stage("inference"):
                 scores = tiles.look(self.engine, registered.test, registered.template, recipe.scales)
-                for other in registered.others:
+                for other in registered.others if info.kind == "pair" else ():
                     scores = tiles.look_again(self.engine, registered.test, other, scores, threshold)
         except EngineError as error:
             return Inspection(Verdict.ERROR, (Reason("engine", str(error)),), timing_ms=timing.stages)

@@ -61,6 +61,8 @@ class Recipe:
         mm_per_px: scale at native resolution; None where it is unknown.
         limits: what makes a part NG.
         scales: resolutions that are looked at, 1.0 is native: details need a high one, large objects fill at a low one.
+        register: whether parts are registered to the template. Off for parts in any pose and for surfaces, which a
+            network judges that needs no template; the template then says how bright and sharp a picture must be.
         others: further photos of clean parts, of the template's size: what any of them shows is no foreign object.
 
     Raises:
@@ -75,6 +77,7 @@ class Recipe:
     limits: Limits = field(default_factory=Limits)
     scales: tuple[float, ...] = (1.0, 0.5)
     others: tuple[NDArray[np.uint8], ...] = ()
+    register: bool = True
 
     def __post_init__(self) -> None:
         for key, text in (("name", self.name), ("version", self.version)):
@@ -149,6 +152,7 @@ class Recipe:
                 f"version = {_text(self.version)}",
                 _line("mm_per_px", self.mm_per_px, "0.0125", "scale at native resolution; lengths in mm need it"),
                 f"scales = [{', '.join(f'{scale:g}' for scale in self.scales)}]",
+                *([] if self.register else ["register = false  # needs a model that judges one picture alone"]),
                 "# corners of what is inspected, x and y in pixels of template.png; [] is the whole image",
                 f"region = [\n{corners}]" if corners else "region = []",
                 "",
@@ -205,7 +209,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise RecipeError(f"is not TOML: {error}", where=str(path), mend="mend that line") from error
 
 
-KEYS = ("name", "version", "mm_per_px", "scales", "region", "limits")
+KEYS = ("name", "version", "mm_per_px", "scales", "register", "region", "limits")
 LIMIT_KEYS = ("threshold", "min_length_mm", "min_length_px")
 
 
@@ -218,6 +222,8 @@ def _from_table(table: dict[str, Any], template: NDArray[np.uint8], others: tupl
     for key in ("name", "version"):
         if key not in table:
             raise RecipeError("is missing", where=key, mend=f'add {key} = "…"')
+    if not isinstance(table.get("register", True), bool):
+        raise _wrong("register", table["register"], "must be true or false")
     return Recipe(
         table["name"],
         table["version"],
@@ -227,6 +233,7 @@ def _from_table(table: dict[str, Any], template: NDArray[np.uint8], others: tupl
         limits=Limits(**limits),
         scales=tuple(_list("scales", table.get("scales", list(Recipe.scales)))),
         others=others,
+        register=table.get("register", True),
     )
 
 

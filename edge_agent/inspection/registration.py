@@ -118,6 +118,8 @@ def _check_quality(image: NDArray[np.uint8], prepared: _Prepared, previous_diges
 
 
 def _registered(image: NDArray[np.uint8], prepared: _Prepared, timing_ms: dict[str, float]) -> Registered:
+    if not prepared.recipe.register:
+        return _unregistered(image, prepared, timing_ms)
     alignment = prepared.aligner.align(image)
     doubt = ""
     if prepared.aligner.plain:
@@ -139,6 +141,14 @@ def _registered(image: NDArray[np.uint8], prepared: _Prepared, timing_ms: dict[s
     template, *others = (picture if known.all() else np.where(known[..., None], picture, test) for picture, _ in laid)
     outside = (mask == 0) | ~known
     return Registered(image, prepared.recipe, window, test, template, tuple(others), outside, doubt, timing_ms)
+
+
+def _unregistered(image: NDArray[np.uint8], prepared: _Prepared, timing_ms: dict[str, float]) -> Registered:
+    """The region where the recipe has it, without a halo: the network has learnt to see just the region."""
+    window, mask = _mask(prepared.polygon, image.shape[:2], halo=0)
+    x0, y0, x1, y1 = window
+    template = prepared.recipe.template[y0:y1, x0:x1]
+    return Registered(image, prepared.recipe, window, image[y0:y1, x0:x1], template, (), mask == 0, "", timing_ms)
 
 
 def _laid_on_template(
@@ -165,10 +175,10 @@ def _check_shape(image: NDArray[np.uint8], recipe: Recipe) -> None:
         raise _RefusedError("wrong-size", text)
 
 
-def _mask(polygon: NDArray[np.float64], shape: tuple[int, ...]) -> tuple[Window, NDArray[np.uint8]]:
+def _mask(polygon: NDArray[np.float64], shape: tuple[int, ...], halo: int = HALO) -> tuple[Window, NDArray[np.uint8]]:
     """Window around a polygon with the halo, inside the frame; and uint8 [h, w], 1 inside the polygon."""
     height, width = shape
-    low, high = np.floor(polygon.min(axis=0)) - HALO, np.ceil(polygon.max(axis=0)) + HALO
+    low, high = np.floor(polygon.min(axis=0)) - halo, np.ceil(polygon.max(axis=0)) + halo
     x0, y0 = (int(value) for value in np.clip(low, 0, (width - 1, height - 1)))
     x1, y1 = (int(value) for value in np.clip(high, (x0 + 1, y0 + 1), (width, height)))
     mask = np.zeros((y1 - y0, x1 - x0), np.uint8)

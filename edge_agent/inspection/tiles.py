@@ -128,12 +128,17 @@ class TileScores:
 def look(engine: Engine, test: NDArray[np.uint8], template: NDArray[np.uint8], scales: Sequence[float]) -> TileScores:
     """The network's scores of a pair of images uint8 [H, W, 3] at all scales, in one call of the engine.
 
+    A network whose view is "whole" gets the images resized to its own size instead, whatever the scales.
+
     Raises:
         EngineError: inference failed.
     """
     tile = engine.info.height, engine.info.width
     height, width = test.shape[:2]
-    layouts = tuple(plan(height, width, scale, tile) for scale in scales)
+    if engine.info.view == "whole":
+        layouts: tuple[Layout, ...] = (Layout(1.0, tile, (0,), (0,), tile),)
+    else:
+        layouts = tuple(plan(height, width, scale, tile) for scale in scales)
     scores = engine.infer(_all_cut(test, layouts, tile), _all_cut(template, layouts, tile))
     return TileScores(layouts, scores, (height, width))
 

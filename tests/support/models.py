@@ -57,3 +57,25 @@ def write_difference_model(
     onnx.checker.check_model(model)
     path.write_bytes(model.SerializeToString())
     return path
+
+
+def write_bright_model(path: Path, *, size: int = 32, view: str = "whole") -> Path:
+    """A model of kind "single" whose score is the brightest of a pixel's three channels, divided by 255."""
+    constants = {"axis": np.array([3], np.int64), "scale": np.float32(1 / 255)}
+    node = helper.make_node
+    graph = helper.make_graph(
+        [
+            node("Cast", ["test"], ["float"], to=TensorProto.FLOAT),
+            node("ReduceMax", ["float", "axis"], ["largest"], keepdims=0),
+            node("Mul", ["largest", "scale"], ["score"]),
+        ],
+        "bright",
+        [helper.make_tensor_value_info("test", TensorProto.UINT8, ["N", size, size, 3])],
+        [helper.make_tensor_value_info("score", TensorProto.FLOAT, ["N", size, size])],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    helper.set_model_props(model, METADATA | {"network": "bright", "kind": "single", "view": view})
+    onnx.checker.check_model(model)
+    path.write_bytes(model.SerializeToString())
+    return path
