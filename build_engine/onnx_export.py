@@ -79,7 +79,7 @@ def _write(network: PairNetwork, file: Path, size: tuple[int, int]) -> None:
         )
 
 
-def weights_digest(network: PairNetwork) -> str:
+def weights_digest(network: torch.nn.Module) -> str:
     """sha256 over the names and values of all weights, hexadecimal."""
     digest = hashlib.sha256()
     for name, value in sorted(network.state_dict().items()):

@@ -33,6 +33,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     data.add_argument(
         "--simulated", type=whole(1), metavar="N", help="N parts of the simulated camera, of --connectors in turn"
     )
+    data.add_argument(
+        "--one-class",
+        type=Path,
+        metavar="SOURCE",
+        help="for models that judge one picture: folder in the layout of MVTec AD, or MNIST or CIFAR as npz",
+    )
+    parser.add_argument(
+        "--normal", type=whole(0), metavar="DIGIT", help="of --one-class: the digit of MNIST that is good"
+    )
     parser.add_argument(
         "--connectors", default="dsub25,circular37-pins", metavar="NAMES", help="of --simulated (default: %(default)s)"
     )
@@ -57,6 +66,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(arguments: argparse.Namespace) -> int:
     """Judge; figures to stdout, everything else to stderr."""
+    if arguments.one_class:
+        return _one_class(arguments)
     return _simulated(arguments) if arguments.simulated else _annotated(arguments)
 
 
@@ -101,4 +112,23 @@ def _simulated(arguments: argparse.Namespace) -> int:
         jobs=arguments.jobs,
     )
     print(json.dumps(report.to_dict()) if arguments.json else simulated_table(report))
+    return 0
+
+
+def _one_class(arguments: argparse.Namespace) -> int:
+    from build_engine.evaluation.anomaly import table
+    from build_engine.evaluation.anomaly_sheet import write_sheet
+    from build_engine.evaluation.one_class import judge_model
+    from edge_agent.errors import UsageError
+
+    if arguments.model is None:
+        raise UsageError("--one-class needs --model", mend="name a model that build-engine export wrote")
+    judged = judge_model(arguments.model, arguments.one_class, normal=arguments.normal, threshold=arguments.threshold)
+    if arguments.json:
+        print(json.dumps({"data": str(arguments.one_class), "fps": judged.fps, **judged.report.to_dict()}))
+    else:
+        print(f"{table(judged.report)}\n{'pictures a second, one at a time':<34}{judged.fps:7.1f}")
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    sheet = write_sheet(judged, arguments.output / "maps.png")
+    print(f"pictures: {sheet}", file=sys.stderr)
     return 0

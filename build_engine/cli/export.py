@@ -31,6 +31,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(arguments: argparse.Namespace) -> int:
     """Export, and say what was written."""
+    from build_engine.training import single_checkpoint
+
+    if (arguments.run / single_checkpoint.FILE).exists():
+        return _export_single(arguments)
     from build_engine.model_card import write_card
     from build_engine.onnx_export import export
     from build_engine.training.checkpoint import FILE, Checkpoint
@@ -48,4 +52,20 @@ def run(arguments: argparse.Namespace) -> int:
     )
     card = write_card(checkpoint, output, arguments.data)
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, differs from PyTorch by at most {difference:.1e}; {card}")
+    return 0
+
+
+def _export_single(arguments: argparse.Namespace) -> int:
+    from build_engine.single_export import export_single
+    from build_engine.training.single_checkpoint import load_network
+
+    network = load_network(arguments.run)
+    output: Path = arguments.output
+    output.parent.mkdir(parents=True, exist_ok=True)
+    difference = export_single(network, output, version=arguments.model_version, threshold=arguments.threshold)
+    size = f"{network.size[1]} × {network.size[0]} px, the whole region at once"
+    print(
+        f"{output}: {network.name}, {size}, {output.stat().st_size / 1e6:.1f} MB, "
+        f"differs from PyTorch by at most {difference:.1e}"
+    )
     return 0

@@ -8,6 +8,7 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
+from build_engine.cli import train_single
 from build_engine.cli.numbers import number, whole
 from build_engine.training.settings import TrainingSettings
 from edge_agent.errors import UsageError
@@ -18,32 +19,37 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     default = TrainingSettings()
     parser = subparsers.add_parser(
         "train",
-        help="train a network on synthetic pairs made of photographs",
-        description="Writes checkpoint.pt, train.log and curves.png into --output; --resume goes on where it stopped.",
+        help="train a network: on synthetic pairs made of photographs, or on good pictures alone",
+        description="Writes a checkpoint, train.log and curves.png into --output; --resume goes on where it stopped.",
     )
-    parser.add_argument("--photographs", type=Path, required=True, help="folder of photographs, any subject")
+    parser.add_argument("--photographs", type=Path, help="of networks for pairs: folder of photographs, any subject")
     parser.add_argument("--output", type=Path, required=True, help="folder of the run")
     parser.add_argument("--resume", action="store_true", help="go on with the checkpoint in --output")
-    parser.add_argument("--network", choices=("compact", "paper"), default=default.network)
+    parser.add_argument("--network", choices=("compact", "paper", *train_single.NETWORKS), default=default.network)
     parser.add_argument(
         "--width", type=number(0, 16, above=True), default=default.width, help="factor on all channel numbers"
     )
     parser.add_argument("--norm", choices=("instance", "layer", "batch"), default=default.norm)
     parser.add_argument("--recipe", choices=("default", "paper"), default=default.recipe, help="mixture of pairs")
-    parser.add_argument("--iterations", type=whole(1), default=default.iterations)
-    parser.add_argument("--batch", type=whole(1), default=default.batch)
-    parser.add_argument("--learning-rate", type=number(0, above=True), default=default.learning_rate)
-    parser.add_argument("--weight-decay", type=number(0), default=default.weight_decay)
+    parser.add_argument("--iterations", type=whole(1), help="(default: the network's own)")
+    parser.add_argument("--batch", type=whole(1), help="(default: the network's own)")
+    parser.add_argument("--learning-rate", type=number(0, above=True), help="(default: the network's own)")
+    parser.add_argument("--weight-decay", type=number(0), help="(default: the network's own)")
     parser.add_argument("--smoothing", type=number(0, 0.5), default=default.smoothing, help="label smoothing")
     parser.add_argument("--seed", type=whole(0), default=default.seed)
     parser.add_argument("--no-bf16", dest="bf16", action="store_false", help="float32 even where bfloat16 is faster")
     parser.add_argument("--threads", type=whole(0), default=0, help="threads of PyTorch (default: its own choice)")
     parser.add_argument("--workers", type=whole(0), default=1, help="processes that make pairs (default: %(default)s)")
+    train_single.add_arguments(parser)
     parser.set_defaults(main=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train with a progress bar on stderr."""
+    if arguments.network in train_single.NETWORKS:
+        return train_single.run(arguments)
+    if arguments.photographs is None:
+        raise UsageError(f"--network {arguments.network} needs --photographs", mend="name a folder of photographs")
     import torch
     from rich.progress import (
         BarColumn,
@@ -66,7 +72,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     chosen = {
-        field.name: getattr(arguments, field.name) for field in fields(TrainingSettings) if field.name in arguments
+        field.name: getattr(arguments, field.name)
+        for field in fields(TrainingSettings)
+        if getattr(arguments, field.name, None) is not None
     }
     settings = TrainingSettings(**chosen)
     columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())

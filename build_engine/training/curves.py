@@ -24,3 +24,17 @@ def draw_curves(history: list[dict[str, float]], file: Path) -> None:
     for axes in (losses, scores):
         axes.grid(alpha=0.3)
     figure.savefig(file, dpi=120)
+
+
+def draw_losses(history: list[dict[str, float]], file: Path) -> None:
+    """The loss over the iterations, each stage of a training in its own panel, as a PNG."""
+    stages = [[row for row in history if key in row] for key in ("loss", "critic_loss")]
+    stages = [rows for rows in stages if rows]
+    figure = Figure(figsize=(5 * max(1, len(stages)), 4), layout="constrained")
+    for number, rows in enumerate(stages, 1):
+        axes = figure.add_subplot(1, len(stages), number)
+        key = "loss" if "loss" in rows[0] else "critic_loss"
+        axes.plot([row["iteration"] for row in rows], [row[key] for row in rows], lw=1)
+        axes.set(xlabel="iteration", ylabel=key.replace("_", " "))
+        axes.grid(alpha=0.3)
+    figure.savefig(file, dpi=120)

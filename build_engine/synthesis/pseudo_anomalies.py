@@ -1,0 +1,135 @@
+"""Pseudo-anomalies on good pictures: confetti noise and CutPaste, with masks.
+
+Confetti noise after Liznerski et al., Explainable deep one-class classification, ICLR 2021; CutPaste and its scars
+after Li et al., CutPaste, CVPR 2021. Two things are ours: masks are cut to the pixels that really changed, since
+background pasted on background is no anomaly; and half of all anomalies are put where the picture shows detail,
+since most of a picture may be an empty table.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]  # BGR [H, W, 3]
+Mask = NDArray[np.uint8]  # [H, W], 1 where anomalous
+
+VISIBLE = 8  # grey levels; less than that no one sees
+ATTEMPTS = 8
+MOST = 3  # anomalies in one picture
+
+
+def pseudo_anomaly(image: Image, rng: np.random.Generator) -> tuple[Image, Mask]:
+    """One to three times confetti noise or CutPaste, each half of the time.
+
+    Args:
+        image: BGR uint8 [H, W, 3], a good picture.
+        rng: where all chance comes from.
+
+    Returns:
+        The picture with the anomaly, a new array; uint8 [H, W], 1 where it differs visibly, never empty unless the
+        picture is all one colour.
+    """
+    for _ in range(ATTEMPTS):
+        spoilt = image
+        for _ in range(rng.integers(1, MOST + 1)):
+            spoilt = confetti(spoilt, rng) if rng.random() < 0.5 else cut_paste(spoilt, rng)
+        mask = _changed(image, spoilt)
+        if mask.any():
+            return spoilt, mask
+    return spoilt, mask
+
+
+def confetti(image: Image, rng: np.random.Generator) -> Image:
+    """Small rectangles and ellipses of one or many colours, in a cluster or scattered."""
+    height, width = image.shape[:2]
+    layer, cover = image.copy(), np.zeros(image.shape[:2], np.uint8)
+    centre = _place(image, rng)
+    spread = rng.uniform(0.02, 0.2) * min(height, width)
+    colour = _colour(image, rng)
+    for _ in range(rng.integers(1, 13)):
+        middle = centre + rng.normal(0, spread, 2)
+        sides = np.exp(rng.uniform(np.log(0.008), np.log(0.15), 2)) * min(height, width)
+        if rng.random() < 0.5:
+            colour = _colour(image, rng)
+        shape = (tuple(middle), tuple(np.maximum(sides, 1.5)), rng.uniform(0, 180))
+        if rng.random() < 0.5:
+            axes = _rounded(sides / 2 + 1)
+            outline = np.array(cv2.ellipse2Poly(_rounded(middle), axes, int(shape[2]), 0, 360, 15), np.int32)
+        else:
+            outline = np.round(cv2.boxPoints(shape)).astype(np.int32)
+        cv2.fillPoly(layer, [outline], [int(value) for value in colour])
+        cv2.fillPoly(cover, [outline], 255)
+    return _blend(image, layer, cover, rng)
+
+
+def cut_paste(image: Image, rng: np.random.Generator) -> Image:
+    """A piece of the picture, or a thin scar of it, turned and tinted a little, put where it does not belong."""
+    height, width = image.shape[:2]
+    side = min(height, width)
+    if rng.random() < 0.4:
+        sides = np.array([rng.uniform(0.04, 0.25), rng.uniform(0.008, 0.06)]) * side  # a scar
+    else:
+        area, ratio = np.exp(rng.uniform(np.log(0.001), np.log(0.15))), np.exp(rng.uniform(-1.2, 1.2))
+        sides = np.sqrt(area * np.array([ratio, 1 / ratio])) * side
+    target = _place(image, rng)
+    source = target + rng.normal(0, 0.08 * side, 2) if rng.random() < 0.5 else _place(image, rng)
+    angle = rng.uniform(0, 360) if rng.random() < 0.7 else 0.0
+    matrix = cv2.getRotationMatrix2D((float(source[0]), float(source[1])), rng.uniform(0, 360), 1.0)
+    matrix = np.c_[matrix[:, :2], matrix[:, 2] + target - source]
+    moved: Image = np.asarray(
+        cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT), np.uint8
+    )
+    if rng.random() < 0.5:
+        moved = _tinted(moved, rng)
+    cover: Mask = np.zeros(image.shape[:2], np.uint8)
+    corners = cv2.boxPoints((tuple(target), tuple(np.maximum(sides, 2.0)), angle))
+    cv2.fillPoly(cover, [np.round(corners).astype(np.int32)], 255)
+    return _blend(image, moved, cover, rng)
+
+
+def _rounded(values: NDArray[np.float64]) -> tuple[int, int]:
+    x, y = (int(value) for value in np.rint(values))
+    return x, y
+
+
+def _colour(image: Image, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Any colour, or, half of the time, about one that the picture holds: grey on a picture of grey things."""
+    if rng.random() < 0.5:
+        return np.asarray(rng.uniform(0, 255, 3))
+    row, column = rng.integers(image.shape[0]), rng.integers(image.shape[1])
+    return np.asarray(np.clip(image[row, column] + rng.normal(0, 8, 3), 0, 255))
+
+
+def _place(image: Image, rng: np.random.Generator) -> NDArray[np.float64]:
+    """A point (x, y): anywhere, or, half of the time, more likely where the picture shows detail."""
+    height, width = image.shape[:2]
+    if rng.random() < 0.5:
+        return np.asarray(rng.random(2) * np.array([width, height]))
+    small = cv2.resize(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), (64, 64), interpolation=cv2.INTER_AREA)
+    detail = cv2.blur(np.abs(cv2.Laplacian(small, cv2.CV_32F)), (5, 5)).ravel().astype(np.float64) + 1e-3
+    cell = rng.choice(detail.size, p=detail / detail.sum())
+    return np.asarray((np.array([cell % 64, cell // 64]) + rng.random(2)) * np.array([width, height]) / 64)
+
+
+def _tinted(image: Image, rng: np.random.Generator) -> Image:
+    """Brighter or darker, half of the time in another colour."""
+    gain = rng.uniform(0.7, 1.3, 3 if rng.random() < 0.5 else 1)
+    return np.clip(image * gain + rng.uniform(-25, 25), 0, 255).astype(np.uint8)
+
+
+def _blend(image: Image, layer: Image, cover: Mask, rng: np.random.Generator) -> Image:
+    """`layer` over `image` where `cover` is 255: with hard or soft edges, solid or as thin as a film."""
+    if rng.random() < 0.5:
+        softness = float(np.exp(rng.uniform(np.log(0.5), np.log(4.0))))
+        cover = np.asarray(cv2.GaussianBlur(cover, (0, 0), softness), np.uint8)
+    strength = np.exp(rng.uniform(np.log(0.1), 0.0)) if rng.random() < 0.5 else 1.0
+    alpha = cover[..., None].astype(np.float32) * np.float32(strength / 255)
+    return np.asarray(image + (layer.astype(np.float32) - image) * alpha + 0.5, np.uint8)
+
+
+def _changed(image: Image, spoilt: Image) -> Mask:
+    changed = (cv2.absdiff(image, spoilt).max(axis=2) >= VISIBLE).astype(np.uint8)
+    changed = cv2.morphologyEx(changed, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
+    return np.asarray(cv2.morphologyEx(changed, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)), np.uint8)

