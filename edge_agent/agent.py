@@ -14,34 +14,42 @@ import queue
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import cv2
 
 from edge_agent import __version__, health, systemd
+from edge_agent.active_recipe import ActiveRecipe
 from edge_agent.cameras import open_camera
 from edge_agent.cameras.camera import Camera
 from edge_agent.capture import CameraTriggeredCapture, Capture, CommandCapture, SelfTriggeredCapture
+from edge_agent.commands.acknowledge import await_acknowledgement
+from edge_agent.commands.audit import AuditLog
+from edge_agent.commands.dispatcher import Dispatcher
+from edge_agent.commands.pause import PAUSED
+from edge_agent.commands.table import table
 from edge_agent.concluding import Concluding, Inspected
 from edge_agent.conditions import Condition, Conditions
-from edge_agent.config import Settings
+from edge_agent.config import ResultsSettings, Settings
 from edge_agent.disk_watch import DiskWatch
 from edge_agent.engines.source import EngineSource
-from edge_agent.errors import CommandError
+from edge_agent.handshake import handshake
 from edge_agent.health_watch import HealthWatch
 from edge_agent.inspecting import NO_ENGINE, Inspecting, SeenPart
-from edge_agent.inspection.inspection import Reason
-from edge_agent.inspection.recipe import Recipe
+from edge_agent.inspection.inspection import Inspection, Reason, Verdict
 from edge_agent.log import event
+from edge_agent.mqtt.events import Incoming
 from edge_agent.mqtt.publisher import MqttPublisher
 from edge_agent.recorder import Recorder
 from edge_agent.registering import RegisteredQueue, Registering
 from edge_agent.results.archive import Archive
+from edge_agent.results.eviction import OutboxLimits
 from edge_agent.results.relief import ReliefOutbox
 from edge_agent.results.samples import FOLDER as SAMPLES
 from edge_agent.results.samples import Samples
 from edge_agent.supervisor import Supervisor
-from edge_agent.triggers import Trigger, TriggerQueue
+from edge_agent.triggers import TriggerQueue
 from edge_agent.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -67,29 +75,32 @@ class Agent:
 
     def __init__(self, settings: Settings, camera: Camera | None = None) -> None:
         self.settings = settings
-        self.recipe = Recipe.load(settings.recipe.folder)
+        folder = settings.results.folder
+        self.recipe = ActiveRecipe(settings.recipe, folder / "selected-recipe")
         self._mode = settings.trigger.mode
         limit = settings.trigger.queue if self._mode in {"command", "camera"} else SELF_TRIGGERED_QUEUE
-        self._triggers = TriggerQueue(limit, settings.trigger.deadline_s)
-        registered = RegisteredQueue()
-        seen: queue.SimpleQueue[SeenPart | None] = queue.SimpleQueue()
-        inspected: queue.SimpleQueue[Inspected | None] = queue.SimpleQueue()
-        self._capture = self._make_capture(camera or open_camera(settings))
-        self._registering = Registering(self.recipe, self._triggers, registered, settings.camera.live)
-        engine = settings.engine
-        source = EngineSource(engine.model, engine.backend, engine.inference_threads, engine.store)
-        self._inspecting = Inspecting(source, registered, seen)
-        self._concluding = Concluding(seen, inspected)
-        folder = settings.results.folder
+        camera = camera or open_camera(settings)
         archive_mb, min_free_mb = settings.results.archive_mb, settings.results.min_free_mb
         # first: where a full disk keeps the outbox from being opened, it makes room
         archive = Archive(folder / "archive", archive_mb, min_free_mb) if archive_mb else None
         self._disk = DiskWatch(folder, min_free_mb, archive.give_up if archive else lambda _mb: None)
         self._disk.look()
-        self._outbox = ReliefOutbox(folder / "outbox.sqlite", pictures_welcome=lambda: self._disk.pictures_welcome)
-        self._publisher = MqttPublisher(settings.mqtt, self._outbox, self._command, self._info)
+        limits = _outbox_limits(settings.results)
+        self._outbox = ReliefOutbox(folder / "outbox.sqlite", limits, lambda: self._disk.pictures_welcome)
+        alone = self._mode == "command" and settings.camera.live and not camera.on_demand
+        self._triggers = TriggerQueue(limit, settings.trigger.deadline_s, self._outbox.accept, alone)
+        registered = RegisteredQueue()
+        seen: queue.SimpleQueue[SeenPart | None] = queue.SimpleQueue()
+        self._inspected: queue.SimpleQueue[Inspected | None] = queue.SimpleQueue()
+        self._capture = self._make_capture(camera)
+        self._registering = Registering(self.recipe, self._triggers, registered, settings.camera.live)
+        engine = settings.engine
+        source = EngineSource(engine.model, engine.backend, engine.inference_threads, engine.store)
+        self._inspecting = Inspecting(source, registered, seen)
+        self._concluding = Concluding(seen, self._inspected)
+        self._publisher = MqttPublisher(settings.mqtt, self._outbox, self._on_command, self._info)
         self._recorder = Recorder(
-            inspected,
+            self._inspected,
             self._triggers,
             self._outbox,
             archive,
@@ -98,9 +109,19 @@ class Agent:
             thumbnail_width_px=settings.results.thumbnail_width_px,
             samples=Samples(folder / SAMPLES, settings.results.min_free_mb),
             recorded=self._publisher.wake,
+            acknowledge=settings.trigger.acknowledge,
         )
+        self._audit = AuditLog(
+            folder / "audit.jsonl",
+            settings.commands.audit_mb * health.MB,
+            self._publisher.publish_audit,
+            health.clock_synced,
+        )
+        parts = (self._triggers, self._outbox, self.recipe, self._capture, self._publisher)
+        self._commands = Dispatcher(table(settings, *parts), self._audit, self._publisher.reply)
         self._workers = (self._capture, self._registering, self._inspecting, self._concluding, self._recorder)
-        self._supervisor = Supervisor(self._workers, settings.health.hang_s, settings.health.restarts)
+        supervised = [*self._workers, self._commands]
+        self._supervisor = Supervisor(supervised, settings.health.hang_s, settings.health.restarts)
         self._health, self._conditions = HealthWatch(settings.health), Conditions()
         self._watchdog = systemd.Watchdog()
         self._began = time.monotonic()
@@ -121,13 +142,15 @@ class Agent:
         cv2.setNumThreads(1)  # its threads would take the cores from the network, which needs them more
         self._start_engine(stop)
         self._told_engine = self._inspecting.engine  # by the first connection
+        self._take_up()
         try:
-            for worker in self._workers:
+            for worker in self._supervisor.workers:
                 if worker is not self._inspecting:
                     self._supervisor.start(worker)
             self._publisher.start()
             systemd.notify("READY=1", "STATUS=online")
-            log.info(event("agent-started", device=self.settings.device.name, mode=self._mode, recipe=self.recipe.name))
+            name = self.recipe.current.name
+            log.info(event("agent-started", device=self.settings.device.name, mode=self._mode, recipe=name))
             while not stop.wait(LOOK_S):
                 self._look()
                 if self._supervisor.lost:
@@ -158,40 +181,47 @@ class Agent:
                 self._outbox.close()
                 raise self._inspecting.failure
 
-    def _command(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Answer `command/inspect`; called on the MQTT thread."""
-        if self._mode != "command":
-            raise CommandError(f'this agent triggers itself; command "{name}" needs mode = "command" in [trigger]')
-        trigger = Trigger("command", arguments["part_id"])
-        refused = self._triggers.accept(trigger)
-        if refused:
-            log.warning(event("trigger-refused", part=trigger.part_id, code=refused.code, why=refused.text))
-            answer: dict[str, Any] = {"accepted": False, "code": refused.code, "reason": refused.text}
-        else:
-            answer = {"accepted": True, "reason": None, "id": trigger.id}
-        return answer | {"part_id": trigger.part_id}
+    def _take_up(self) -> None:
+        """What the last process accepted and did not finish gets its ERROR; what was not acknowledged still is not."""
+        for trigger in self._outbox.unanswered():
+            log.warning(event("trigger-interrupted", part=trigger.part_id, id=trigger.id))
+            why = Reason("interrupted", "the agent ended before the part was inspected")
+            self._inspected.put(Inspected(trigger, None, Inspection(Verdict.ERROR, (why,)), NO_ENGINE))
+        unconfirmed = self._outbox.unconfirmed() if self.settings.trigger.acknowledge else []
+        if unconfirmed:
+            await_acknowledgement(self._triggers, unconfirmed[-1])
+        self._triggers.on_change = lambda: self._publisher.set_handshake(handshake(self._triggers))
+        self._triggers.on_change()
+
+    def _on_command(self, name: str, message: Incoming) -> None:
+        self._commands.handle(name, message)
 
     def _look(self) -> None:
         self._supervisor.look()
         if not self._supervisor.lost:
             self._watchdog.feed()
-        refusal = self._triggers.refusal
+        for trigger, late in self._triggers.overdue():
+            self._inspected.put(Inspected(trigger, None, Inspection(Verdict.ERROR, (late,)), NO_ENGINE))
+        refusals = self._triggers.refusals
         troubles = [
             ("camera", self._capture.trouble),
             ("engine", self._inspecting.trouble),
             ("storage", self._recorder.trouble or self._outbox.trouble),
+            ("broker", self._publisher.trouble),
             *(("worker", text) for text in self._supervisor.troubles()),
-            (refusal.code, refusal.text) if refusal else ("", ""),
+            (PAUSED, refusals[PAUSED].text if PAUSED in refusals else ""),
         ]
         found = [Condition(code, text) for code, text in troubles if text]
         disk = self._disk.look()
         self._tell([*found, *([disk] if disk else []), *self._health.look()])
         if self._inspecting.engine is not self._told_engine:
             self._told_engine = self._inspecting.engine
-            self._publisher.renew_info()
+            self._publisher.publish_info()
         if time.monotonic() >= self._next_metrics:
             self._next_metrics = time.monotonic() + METRICS_S
             self._publisher.publish_metrics(self._metrics())
+            self._publisher.set_evicted(asdict(self._outbox.evictions()))
+            self._publisher.publish_info()
 
     def _tell(self, found: Sequence[Condition]) -> None:
         if not self._conditions.update(found):
@@ -202,14 +232,15 @@ class Agent:
         log.log(logging.WARNING if why else logging.INFO, event("status", state=state, why=why))
 
     def _info(self) -> dict[str, Any]:
-        engine = self._inspecting.engine
+        engine, recipe = self._inspecting.engine, self.recipe.current
         return {
             "device": self.settings.device.name,
             "version": __version__,
             "python": platform.python_version(),
             "camera": self._capture.camera.name,
             "trigger": self._mode,
-            "recipe": {"name": self.recipe.name, "version": self.recipe.version},
+            "recipe": {"name": recipe.name, "version": recipe.version},
+            "recipes": self.recipe.names,
             "engine": {
                 "name": engine.name,
                 "digest": engine.digest,
@@ -258,10 +289,12 @@ class Agent:
                 end = time.monotonic() + STOP_S
             self._finish(worker, end)
         if self._triggers.outstanding:
-            log.error(event("results-lost", count=self._triggers.outstanding, why="the agent could not finish"))
-        self._supervisor.stop(at_hand, 0.0 if self._supervisor.lost else STOP_S)
+            count = self._triggers.outstanding
+            log.error(event("parts-unfinished", count=count, why="they are ERROR at the next start"))
+        self._supervisor.stop([*at_hand, self._commands], 0.0 if self._supervisor.lost else STOP_S)
         self._publisher.drain(1.0 if self._publisher.connected else 0.0)
         self._publisher.stop(self._supervisor.lost)
+        self._audit.close()
         waiting = self._outbox.count()
         self._outbox.close()
         log.info(event("agent-stopped", results=self._recorder.tally.total, waiting=waiting))
@@ -270,3 +303,7 @@ class Agent:
         while (worker.alive or not worker.done) and time.monotonic() < end:
             self._supervisor.look()
             worker.join(LOOK_S)
+
+
+def _outbox_limits(results: ResultsSettings) -> OutboxLimits:
+    return OutboxLimits(results.outbox_rows, results.outbox_mb * health.MB, results.keep_sent_h * 3600)

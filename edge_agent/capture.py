@@ -6,12 +6,14 @@ import logging
 import time
 from abc import abstractmethod
 from collections import deque
+from concurrent.futures import Future
 
 from edge_agent.backoff import Backoff
 from edge_agent.cameras.camera import Camera, Frame, NoPictureYetError
-from edge_agent.errors import CameraError, ImageError
+from edge_agent.errors import CameraError, ImageError, MatecheckError
 from edge_agent.inspection.inspection import Reason
 from edge_agent.log import event
+from edge_agent.picture_requests import PictureRequests
 from edge_agent.triggers import Picture, Trigger, TriggerQueue
 from edge_agent.worker import Worker
 
@@ -27,12 +29,14 @@ class Capture(Worker):
 
     Attributes:
         trouble: why there are no frames at present; "" if nothing is known to be wrong.
+        requests: who wants a picture without an inspection asks here.
     """
 
     def __init__(self, camera: Camera, triggers: TriggerQueue) -> None:
         super().__init__("capture")
         self.camera, self.triggers = camera, triggers
         self.trouble = ""
+        self.requests = PictureRequests()
         self._opened = False
         self._backoff = Backoff(REOPEN_MIN_S, REOPEN_MAX_S)
 
@@ -64,11 +68,20 @@ class Capture(Worker):
 
     def read(self) -> Picture | None:
         """The next frame, or why it is none; None at the end of a finite source."""
+        asked = self.requests.take()  # before the reading begins: nobody wants a picture older than the question
         try:
             frame = self.camera.read()
         except ImageError as error:
             log.warning(event("bad-picture", camera=self.camera.name, why=error))
+            _answer(asked, error)
             return Reason("bad-picture", str(error))
+        except NoPictureYetError:
+            self.requests.put_back(asked)
+            raise
+        except CameraError as error:
+            _answer(asked, error)
+            raise
+        _answer(asked, frame or CameraError(f"{self.camera.name} has come to its end"))
         self._well()
         return frame
 
@@ -87,9 +100,18 @@ class Capture(Worker):
         if not self.trouble:
             log.error(event("camera-lost", camera=self.camera.name, why=error))
             self.lost(Reason("camera-lost", str(error)))
+        self.requests.fail(str(error))
         self.trouble = f"{error}; next try in {pause_s:.1f} s"
         self.triggers.explain(Reason("camera-lost", str(error)))
         self.wait(pause_s)
+
+
+def _answer(asked: list[Future[Frame]], answer: Frame | MatecheckError) -> None:
+    for future in asked:
+        if isinstance(answer, MatecheckError):
+            future.set_exception(answer)
+        else:
+            future.set_result(answer)
 
 
 class CommandCapture(Capture):
@@ -108,7 +130,7 @@ class CommandCapture(Capture):
     def turn(self) -> bool:
         """Read for the triggers that wait."""
         wanted = self.triggers.without_picture(0 if self._live else WAIT_S)
-        if not wanted and not self._live:
+        if not wanted and not self._live and not self.requests.waiting:
             self.camera.check()
             return True
         picture = self._ended or self.read()

@@ -94,9 +94,11 @@ class RecipeSettings:
 
     Attributes:
         folder: a folder made by `edge-agent teach`.
+        library: a folder of such folders, from which `command/select-recipe` chooses; None: there is nothing to choose.
     """
 
     folder: Path
+    library: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -132,15 +134,17 @@ class TriggerSettings:
         mode: "free-run" (at an interval), "command" (by MQTT, `command/inspect`), "camera" (each picture of a GigE
             camera, which a light barrier triggers) or "folder" (every image of a folder once, then the agent ends).
         interval_s: free-run: from one part to the next; 0 as fast as it goes.
-        deadline_s: command: without a frame so long after the trigger the result is ERROR.
+        deadline_s: command, camera: a part that is not inspected so long after its trigger is ERROR.
         queue: command, camera: triggers accepted and not yet answered by a result, at most; the next one is refused.
+        acknowledge: command: after a result the next trigger is refused until `command/acknowledge` has named it.
         drain_s: folder: how long to wait at the end for the broker to acknowledge the last results.
     """
 
     mode: Literal["free-run", "command", "camera", "folder"] = "command"
     interval_s: float = 1.0
-    deadline_s: float = 5.0
+    deadline_s: float = 10.0
     queue: int = 16
+    acknowledge: bool = False
     drain_s: float = 30.0
 
     def __post_init__(self) -> None:
@@ -155,7 +159,9 @@ class ResultsSettings:
     """The `[results]` section: what stays on this device.
 
     Attributes:
-        folder: holds the outbox and the archive.
+        folder: holds the outbox, the archive and the audit log.
+        outbox_mb, outbox_rows: results on disk, waiting and sent, take at most so much; the least worth go first.
+        keep_sent_h: results that the broker has are kept so many hours of running for a replay.
         archive_mb: images of NG and ERROR parts are kept up to this size, the oldest go first; 0 keeps none.
         thumbnail_width_px: of the picture sent with each result; 0 sends none.
         min_free_mb: with less free space on the disk the archive shrinks; when that is not enough no pictures are kept
@@ -163,14 +169,36 @@ class ResultsSettings:
     """
 
     folder: Path = Path("results")
+    outbox_mb: int = 512
+    outbox_rows: int = 300_000
+    keep_sent_h: float = 24.0
     archive_mb: int = 1024
     thumbnail_width_px: int = 640
     min_free_mb: int = 64
 
     def __post_init__(self) -> None:
+        _within("outbox_mb", self.outbox_mb, 1, 100_000)
+        _within("outbox_rows", self.outbox_rows, 1, 10_000_000)
+        _within("keep_sent_h", self.keep_sent_h, 0, 24 * 366)
         _within("archive_mb", self.archive_mb, 0, math.inf)
         _within("thumbnail_width_px", self.thumbnail_width_px, 0, 8192)
         _within("min_free_mb", self.min_free_mb, 0, math.inf)
+
+
+@dataclass(frozen=True)
+class CommandSettings:
+    """The `[commands]` section: what may be asked over MQTT.
+
+    Attributes:
+        allow_teach: whether `command/teach` may make recipes.
+        audit_mb: the audit log on disk takes at most so much.
+    """
+
+    allow_teach: bool = False
+    audit_mb: int = 10
+
+    def __post_init__(self) -> None:
+        _within("audit_mb", self.audit_mb, 1, 10_000)
 
 
 @dataclass(frozen=True)
@@ -186,6 +214,7 @@ class Settings:
     trigger: TriggerSettings = field(default_factory=TriggerSettings)
     results: ResultsSettings = field(default_factory=ResultsSettings)
     health: HealthSettings = field(default_factory=HealthSettings)
+    commands: CommandSettings = field(default_factory=CommandSettings)
 
 
 SECTIONS: dict[str, type[Any]] = {
@@ -198,6 +227,7 @@ SECTIONS: dict[str, type[Any]] = {
     "mqtt": MqttSettings,
     "results": ResultsSettings,
     "health": HealthSettings,
+    "commands": CommandSettings,
 }
 
 

@@ -16,6 +16,8 @@ MatecheckError
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class MatecheckError(Exception):
     """An expected failure: says where, what, and how to mend it, in one line.
@@ -72,7 +74,24 @@ class BrokerError(MatecheckError):
 
 
 class CommandError(MatecheckError):
-    """A command over MQTT is refused; the text goes to its sender."""
+    """A command over MQTT is refused; the text goes to its sender.
+
+    Args:
+        code: why, for machines.
+        details: what else the sender should know.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        code: str = "invalid",
+        where: str = "",
+        mend: str = "",
+        details: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(what, where=where, mend=mend)
+        self.code, self.details = code, dict(details or {})
 
 
 class StorageError(MatecheckError):

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from edge_agent import health
+from edge_agent.active_recipe import ActiveRecipe
+from edge_agent.commands.acknowledge import UNACKNOWLEDGED, await_acknowledgement
 from edge_agent.concluding import Inspected
 from edge_agent.errors import StorageError
 from edge_agent.inspection.inspection import Inspection, Reason, Verdict
-from edge_agent.inspection.recipe import Recipe
 from edge_agent.log import event
 from edge_agent.results.archive import Archive
 from edge_agent.results.outbox import AnsweredError, Outbox
@@ -69,16 +70,18 @@ class Recorder(Worker):
         archive: Archive | None,
         *,
         device: str,
-        recipe: Recipe,
+        recipe: ActiveRecipe,
         thumbnail_width_px: int,
         samples: Samples,
         recorded: Callable[[], None],
+        acknowledge: bool = False,
     ) -> None:
         super().__init__("recorder")
         self.trouble, self.tally = "", Tally()
         self._inspected, self._triggers, self._outbox, self._archive = inspected, triggers, outbox, archive
         self._device, self._recipe, self._width = device, recipe, thumbnail_width_px
         self._samples, self._recorded = samples, recorded
+        self._acknowledge = acknowledge
         self._held: Inspected | None = None
 
     def step(self) -> bool:
@@ -95,7 +98,9 @@ class Recorder(Worker):
             result = self._record(self._held)
         except AnsweredError as error:  # the deadline has passed meanwhile, and that was said
             log.warning(event("too-late", part=self._held.trigger.part_id, why=error))
-            self._triggers.settle()
+            self._triggers.settle(self._held.trigger)
+            if not self._outbox.unconfirmed():
+                self._triggers.refuse(None, UNACKNOWLEDGED)
             self._held = None
             return True
         except StorageError as error:
@@ -106,7 +111,12 @@ class Recorder(Worker):
         return True
 
     def _record(self, item: Inspected) -> Result:
-        return self._outbox.record(lambda seq: self._result(seq, item), self._thumbnail(item))
+        awaited = self._acknowledge and item.trigger.kind == "command"
+        if awaited:  # before anybody can see the result, and acknowledge it
+            await_acknowledgement(self._triggers, item.trigger.id)
+        return self._outbox.record(
+            lambda seq: self._result(seq, item), self._thumbnail(item), awaits_confirmation=awaited
+        )
 
     def _thumbnail(self, item: Inspected) -> bytes | None:
         if not self._width or item.frame is None or self.trouble:  # where room is short the result comes first
@@ -118,7 +128,7 @@ class Recorder(Worker):
             return None
 
     def _result(self, seq: int, item: Inspected) -> Result:
-        trigger, frame, inspection = item.trigger, item.frame, item.inspection
+        trigger, frame, inspection, recipe = item.trigger, item.frame, item.inspection, self._recipe.current
         captured_at: datetime = frame.captured_at if frame else trigger.accepted_at
         began_ns = min(trigger.accepted_ns, frame.monotonic_ns) if frame else trigger.accepted_ns
         return Result(
@@ -127,10 +137,11 @@ class Recorder(Worker):
             device=self._device,
             captured_at=captured_at,
             clock_synced=health.clock_synced(),
-            recipe=self._recipe.name,
-            recipe_version=self._recipe.version,
+            recipe=recipe.name,
+            recipe_version=recipe.version,
             part_id=trigger.part_id,
             trigger=trigger.kind,
+            trigger_id=trigger.trigger_id,
             verdict=inspection.verdict,
             reasons=inspection.reasons,
             score=inspection.score,
@@ -165,8 +176,8 @@ class Recorder(Worker):
             except StorageError as error:  # the result itself is safe
                 log.warning(event("not-archived", seq=result.seq, why=error))
         if item.frame:
-            self._samples.offer(result.id, item.frame.image, self._recipe, item.inspection)
-        self._triggers.settle()
+            self._samples.offer(result.id, item.frame.image, self._recipe.current, item.inspection)
+        self._triggers.settle(item.trigger)
 
     def _no_room(self, item: Inspected, error: StorageError) -> None:
         if not self.trouble:

@@ -7,10 +7,10 @@ import queue
 import threading
 from dataclasses import dataclass
 
+from edge_agent.active_recipe import ActiveRecipe
 from edge_agent.cameras.camera import Frame
 from edge_agent.inspection import quality
 from edge_agent.inspection.inspection import Inspection, Reason, Verdict
-from edge_agent.inspection.recipe import Recipe
 from edge_agent.inspection.registration import Registered, Registrar
 from edge_agent.log import event
 from edge_agent.triggers import Picture, Trigger, TriggerQueue
@@ -67,7 +67,7 @@ class Registering(Worker):
         live: the frames come from a live camera; if one is identical to the one before, the camera is frozen.
     """
 
-    def __init__(self, recipe: Recipe, triggers: TriggerQueue, registered: RegisteredQueue, live: bool) -> None:
+    def __init__(self, recipe: ActiveRecipe, triggers: TriggerQueue, registered: RegisteredQueue, live: bool) -> None:
         super().__init__("registration")
         self._recipe, self._triggers, self._registered, self._live = recipe, triggers, registered, live
         self._registrar = Registrar()
@@ -96,7 +96,7 @@ class Registering(Worker):
             return Inspection(Verdict.ERROR, (picture,))
         try:
             digest = self._digest_before(picture)
-            return self._registrar.register(picture.image, self._recipe, previous_digest=digest)
+            return self._registrar.register(picture.image, self._recipe.current, previous_digest=digest)
         except Exception as error:  # whatever it was: this part was not inspected, and the next one has to be
             log.exception(event("registration-crashed"))
             return Inspection(Verdict.ERROR, (Reason("internal", repr(error)),))

@@ -20,47 +20,29 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge_agent.errors import BrokerError
 from edge_agent.mqtt.credentials import AccessError, default_client_id, read_password, tls_context
+from edge_agent.mqtt.events import Acknowledged, Event, Incoming, Subscribed
 from edge_agent.mqtt.settings import MqttSettings
 
 CONNACK_TIMEOUT_S = 5.0
 MAX_INCOMING_BYTES = 64 * 1024  # told to the broker (MQTT 5): nothing larger is sent to us
+MAX_INCOMING_AT_ONCE = 20  # likewise: commands with QoS 1 that we have not acknowledged
+LARGEST_PACKET = 268_435_455  # of MQTT, where the broker sets no limit
 UNSUPPORTED_PROTOCOL_VERSION = 132
 SESSION_TAKEN_OVER = 142
+PACKET_TOO_LARGE = "Packet too large"
 # Client identifier, user or password, authorisation, banned, authentication method: time alone mends none of them.
 ACCESS_CODES = frozenset({133, 134, 135, 138, 140})
 
 
+class PacketRefusedError(BrokerError):
+    """The broker ended the connection over a packet, or answered to one with what MQTT 5 does not know.
+
+    Mosquitto does so with `message_size_limit`, which it tells nobody: its PUBACK says 0x95, no reason of PUBACK's.
+    """
+
+
 class ProtocolVersionError(BrokerError):
     """The broker does not speak this version of MQTT: it says so, or it does not answer to it at all."""
-
-
-@dataclass(frozen=True)
-class Incoming:
-    """A message from the broker. Response topic and correlation data are MQTT 5's."""
-
-    topic: str
-    payload: bytes
-    retained: bool
-    response_topic: str | None
-    correlation: bytes | None
-
-
-@dataclass(frozen=True)
-class Acknowledged:
-    """The broker's answer to a message with QoS 1; `refusal` is "" when it took the message."""
-
-    mid: int
-    refusal: str
-
-
-@dataclass(frozen=True)
-class Subscribed:
-    """The broker's answer to `subscribe`; `refusal` is "" when it agreed."""
-
-    refusal: str
-
-
-Event = Incoming | Acknowledged | Subscribed
 
 
 @dataclass(frozen=True)
@@ -78,6 +60,10 @@ class Connection:
         protocol: "5" or "3.1.1".
         wake: a socket; when it becomes readable, `pump` returns early.
 
+    Attributes:
+        receive_maximum: messages with QoS 1 that the broker takes before it has acknowledged one.
+        maximum_packet_size: bytes of the largest packet that the broker takes.
+
     Raises:
         ProtocolVersionError, AccessError: the broker refuses us.
         BrokerError: it cannot be reached, or the connection is lost.
@@ -89,7 +75,8 @@ class Connection:
         self._events: list[Event] = []
         self._connack: ReasonCode | None = None
         self._farewell = ""
-        self.receive_maximum = 65535
+        self.receive_maximum, self.maximum_packet_size = 65535, LARGEST_PACKET
+        self._maximum_qos, self._retains = 2, True
         self.is_v5 = protocol == "5"
         self._client = self._make_client(will)
         try:
@@ -102,6 +89,7 @@ class Connection:
         self, topic: str, payload: str | bytes, *, qos: int, retain: bool = False, properties: Properties | None = None
     ) -> int:
         """Send a message; returns its number, which comes back in Acknowledged for QoS 1."""
+        retain = retain and self._retains  # else the broker would end the connection
         info = self._client.publish(topic, payload, qos, retain, properties if self.is_v5 else None)
         return info.mid
 
@@ -168,6 +156,7 @@ class Connection:
         if self.is_v5:
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             properties.MaximumPacketSize = MAX_INCOMING_BYTES
+            properties.ReceiveMaximum = MAX_INCOMING_AT_ONCE
         try:
             self._client.connect(settings.host, settings.port, settings.keepalive_s, properties=properties)
         except (OSError, ValueError) as error:  # ValueError: a host name that cannot be encoded
@@ -180,6 +169,12 @@ class Connection:
             raise silence(f"no answer in MQTT {'5' if self.is_v5 else '3.1.1'}", where=settings.address)
         if self._connack.is_failure:
             raise self._refusal(self._connack)
+        if self._maximum_qos < 1:
+            raise AccessError(
+                "the broker takes no QoS 1, without which a result may get lost",
+                where=settings.address,
+                mend="allow QoS 1 in the broker",
+            )
 
     def _await_connack(self) -> None:
         deadline = time.monotonic() + CONNACK_TIMEOUT_S
@@ -212,6 +207,8 @@ class Connection:
                 return
 
     def _check(self, code: MQTTErrorCode) -> None:
+        if code == MQTTErrorCode.MQTT_ERR_PROTOCOL or self._farewell == PACKET_TOO_LARGE:
+            raise PacketRefusedError("the broker does not take a packet", where=self._settings.address)
         if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise self._lost(f"connection lost ({paho.error_string(code).rstrip('.').lower()})")
 
@@ -236,6 +233,9 @@ class Connection:
     ) -> None:
         self._connack = code
         self.receive_maximum = getattr(properties, "ReceiveMaximum", self.receive_maximum)
+        self.maximum_packet_size = getattr(properties, "MaximumPacketSize", self.maximum_packet_size)
+        self._maximum_qos = getattr(properties, "MaximumQoS", self._maximum_qos)
+        self._retains = bool(getattr(properties, "RetainAvailable", self._retains))
 
     def _on_disconnect(self, _client: Any, _data: Any, flags: Any, code: ReasonCode, _properties: Any) -> None:
         if flags.is_disconnect_packet_from_server:
@@ -244,16 +244,23 @@ class Connection:
                 self._farewell += "; is there another client with this client_id?"
 
     def _on_publish(self, _client: Any, _data: Any, mid: int, code: ReasonCode, _properties: Any) -> None:
-        self._events.append(Acknowledged(mid, str(code) if code.is_failure else ""))
+        self._events.append(Acknowledged(mid, str(code) if code.is_failure else "", code.value))
 
     def _on_subscribe(self, _client: Any, _data: Any, _mid: int, codes: list[ReasonCode], _properties: Any) -> None:
         self._events.append(Subscribed("".join(str(code) for code in codes if code.is_failure)))
 
     def _on_message(self, _client: Any, _data: Any, message: paho.MQTTMessage) -> None:
-        response_topic = getattr(message.properties, "ResponseTopic", None)
-        correlation = getattr(message.properties, "CorrelationData", None)
+        told = message.properties
         self._events.append(
-            Incoming(message.topic, bytes(message.payload), message.retain, response_topic, correlation)
+            Incoming(
+                message.topic,
+                bytes(message.payload),
+                message.retain,
+                getattr(told, "ResponseTopic", None),
+                getattr(told, "CorrelationData", None),
+                getattr(told, "MessageExpiryInterval", None),
+                tuple(getattr(told, "UserProperty", ())),
+            )
         )
 
 

@@ -1,31 +1,29 @@
-"""The thread that talks to the broker: results out of the outbox, status, commands in."""
+"""The thread that talks to the broker: results out of the outbox, status and replies out, commands in."""
 
 from __future__ import annotations
 
-import json
 import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
-
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 
 from edge_agent.backoff import Backoff
 from edge_agent.errors import BrokerError, MatecheckError, StorageError
-from edge_agent.mqtt.commands import parse_command
 from edge_agent.mqtt.connection import (
-    Acknowledged,
+    LARGEST_PACKET,
     Connection,
-    Event,
-    Incoming,
+    PacketRefusedError,
     ProtocolVersionError,
     Will,
 )
 from edge_agent.mqtt.credentials import AccessError
+from edge_agent.mqtt.delivery import Delivery
+from edge_agent.mqtt.events import Acknowledged, Event, Incoming, Subscribed
+from edge_agent.mqtt.outgoing import MAX_QUEUED, Message, Outgoing, as_json, publish_properties
+from edge_agent.mqtt.result_stream import ResultStream
 from edge_agent.mqtt.settings import MqttSettings
 from edge_agent.mqtt.topics import Topics
 from edge_agent.results.outbox import Outbox
@@ -34,13 +32,13 @@ log = logging.getLogger(__name__)
 
 IDLE_S = 1.0  # how long the thread sleeps when nothing happens; bounds how late a keep-alive is
 SETTLED_S = 10.0  # a connection that lasted as long was a good one
-ACKNOWLEDGE_TIMEOUT_S = 60.0  # a broker that answers pings, but no result, gets a new connection
+SHORT_BYTES = 1500  # a result as short as this was not the packet that the broker did not take
 GOODBYE_S = 2.0  # how long stop waits for the broker to take "stopped"
-RESERVED_RECEIVES = 8  # of the broker's receive maximum, for status, info and replies
 
 
 class MqttPublisher:
-    """Sends what the outbox holds, strictly in order of seq, for ever; answers commands.
+    """Sends what the outbox holds, for ever: live results first, between them what waited before the connection was
+    made, in order; then what is to be replayed. Hands commands on, and sends their replies.
 
     Nothing here blocks the caller, but `drain` and `stop`. Broker away, refusing or misconfigured: the log says so
     once, the results wait on disk, and the thread tries again.
@@ -49,10 +47,8 @@ class MqttPublisher:
     same id and seq.
 
     Args:
-        outbox: where results are read from; a row is deleted when the broker has acknowledged it.
-        on_command: called with name and checked arguments, on the MQTT thread: it must return soon. It returns the
-            reply: `accepted` (bool), `reason` (text or None) and what else the sender should know. A MatecheckError
-            that it raises is a refusal.
+        outbox: where results are read from; marked there as sent when the broker has acknowledged them.
+        on_command: called with name and message, on the MQTT thread: it must return soon, and it must not raise.
         device_info: makes what is published, retained, on `info` at each connection, and when it has changed.
     """
 
@@ -60,37 +56,37 @@ class MqttPublisher:
         self,
         settings: MqttSettings,
         outbox: Outbox,
-        on_command: Callable[[str, dict[str, Any]], dict[str, Any]],
+        on_command: Callable[[str, Incoming], None],
         device_info: Callable[[], dict[str, Any]],
     ) -> None:
         self._settings, self._outbox = settings, outbox
         self._on_command, self._device_info = on_command, device_info
         self._topics = Topics(settings.topic_base)
         self._backoff = Backoff(settings.reconnect_min_s, settings.reconnect_max_s)
+        self._outgoing = Outgoing()
+        self._stream = ResultStream(outbox)
+        self._largest = LARGEST_PACKET
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
         self._stopping = threading.Event()
         self._connected = threading.Event()
+        self._progress = threading.Condition()
         self._said: set[str] = set()
-        # written by other threads, under the lock
-        self._lock = threading.Lock()
-        self._progress = threading.Condition(self._lock)
-        self._status: dict[str, Any] = {"state": "online", "why": ""}
+        self._troubles: dict[str, str] = {}
         self._stopped_why = ""
-        self._status_is_new = False
-        self._info_is_new = False
-        self._metrics: dict[str, Any] | None = None
         self._wake_receiver, self._wake_sender = socket.socketpair()
         self._wake_receiver.setblocking(False)
         self._wake_sender.setblocking(False)
-        # of the current connection
-        self._sent: dict[int, int] = {}  # message number -> seq
-        self._last_sent = 0
-        self._moved_at = 0.0
+        self.set_status({"state": "online", "why": ""})
 
     @property
     def connected(self) -> bool:
         """Whether the broker has accepted us and the connection stands."""
         return self._connected.is_set()
+
+    @property
+    def trouble(self) -> str:
+        """What keeps results or commands back although the connection stands; "" if nothing does."""
+        return "; ".join(filter(None, list(self._troubles.values())))
 
     def start(self) -> None:
         """Begin to connect."""
@@ -103,23 +99,49 @@ class MqttPublisher:
 
     def set_status(self, status: Mapping[str, Any]) -> None:
         """Say this, retained; now, or at the next connection. It holds `state`, `why` and what else is known."""
-        with self._lock:
-            self._status_is_new |= status != self._status
-            self._status = dict(status)
-        self.wake()
+        self._set_latest(self._topics.status, status)
 
-    def renew_info(self) -> None:
-        """Publish `info` again: it has changed. At each connection that is done anyway."""
-        with self._lock:
-            self._info_is_new = True
-        self.wake()
+    def set_handshake(self, state: dict[str, Any]) -> None:
+        """Say whether a trigger would be accepted, retained; now, or at the next connection."""
+        self._set_latest(self._topics.handshake, state)
+
+    def set_evicted(self, counts: dict[str, int]) -> None:
+        """Say what had to go because the outbox was full, retained; now, or at the next connection."""
+        self._set_latest(self._topics.evicted, counts)
 
     def publish_metrics(self, metrics: dict[str, Any]) -> None:
-        """Send these numbers if the broker is there, else forget them."""
+        """Send numbers about the device if the broker is there; else they are forgotten."""
         if self.connected:
-            with self._lock:
-                self._metrics = metrics
+            self._outgoing.put_once(Message(self._topics.metrics, as_json(metrics), qos=0))
             self.wake()
+
+    def publish_info(self) -> None:
+        """What this device is and runs has changed."""
+        self._set_latest(self._topics.info, self._device_info())
+
+    def publish_audit(self, entry: dict[str, Any]) -> None:
+        """Send what was asked, and what came of it."""
+        self._queue(Message(self._topics.audit, as_json(entry)), MAX_QUEUED // 2)  # replies are worth more
+
+    def publish_snapshot(self, jpeg: bytes, snapshot_id: str) -> None:
+        """Send a picture that was asked for."""
+        properties = publish_properties(UserProperty=("id", snapshot_id), ContentType="image/jpeg")
+        self._queue(Message(self._topics.snapshot, jpeg, qos=1, properties=properties))
+
+    def reply(self, name: str, message: Incoming, answer: dict[str, Any]) -> None:
+        """Answer the command `name`: on `reply/{name}`, or where its sender wants it."""
+        topic = self._topics.reply(name)
+        response = message.response_topic
+        if response and not set("+#") & set(response) and not response.startswith(f"{self._topics.base}/"):
+            topic = response  # under our own base only `reply` is for replies: nobody writes our status through us
+        properties = publish_properties(CorrelationData=message.correlation) if message.correlation else None
+        self._queue(Message(topic, as_json(answer), properties=properties))
+
+    def replay(self, from_seq: int, to_seq: int) -> bool:
+        """Send stored results again, marked as such; False when too many ranges wait already."""
+        taken = self._stream.replay(from_seq, to_seq)
+        self.wake()
+        return taken
 
     def drain(self, timeout: float) -> bool:
         """Wait until the broker has every result; False when `timeout` seconds were not enough."""
@@ -136,6 +158,16 @@ class MqttPublisher:
         self._wake_sender.close()
         if not self._thread.is_alive():  # else it is stuck in an attempt to connect, and still looks at it
             self._wake_receiver.close()
+
+    def _set_latest(self, topic: str, value: Mapping[str, Any]) -> None:
+        if self._outgoing.set_latest(Message(topic, as_json(value), retain=True)):
+            self.wake()
+
+    def _queue(self, message: Message, most: int = MAX_QUEUED) -> None:
+        if self._outgoing.queue(message, most):
+            self.wake()
+        else:
+            self._warn("flood", f"mqtt more commands than the broker takes replies to; not sent: {message.topic}")
 
     # From here on: the MQTT thread.
 
@@ -172,124 +204,78 @@ class MqttPublisher:
             self._serve("3.1.1")
 
     def _serve(self, protocol: str) -> None:
-        will = Will(self._topics.status, _json({"state": "offline", "why": "the connection broke"}))
+        will = Will(self._topics.status, as_json({"state": "offline", "why": "the connection broke"}))
         connection = Connection(self._settings, protocol, will, self._wake_receiver)
         began = time.monotonic()
         try:
             log.info("mqtt connected broker=%s protocol=%s", self._settings.address, protocol)
-            self._greet(connection)
+            delivery = self._greet(connection)
             while not self._stopping.is_set():
-                self._send(connection)
-                self._handle(connection, connection.pump(IDLE_S))
-            self._say_goodbye(connection)
+                with self._said_storage_failure():
+                    delivery.send()
+                self._handle(delivery, connection.pump(IDLE_S))
+            self._say_goodbye(connection, delivery)
+        except PacketRefusedError:
+            self._shorten(delivery)
+            raise
         finally:
             self._connected.clear()
             connection.abort()
             if time.monotonic() - began >= SETTLED_S:
                 self._backoff.reset()
 
-    def _greet(self, connection: Connection) -> None:
+    def _greet(self, connection: Connection) -> Delivery:
         self._said.clear()
-        self._sent.clear()
-        self._last_sent = 0
-        with self._lock:
-            self._status_is_new, self._info_is_new = True, False
+        self._troubles.clear()
+        with self._said_storage_failure():
+            self._stream.connected()
         connection.subscribe(self._topics.command_filter)
-        connection.publish(self._topics.info, _json(self._device_info()), qos=1, retain=True)
+        self._outgoing.set_latest(Message(self._topics.info, as_json(self._device_info()), retain=True))
+        self._outgoing.connected(unretained=self._topics.metrics)
         self._connected.set()
+        return Delivery(connection, self._settings, self._outgoing, self._stream, self._backoff.longest, self._largest)
 
-    def _say_goodbye(self, connection: Connection) -> None:
-        number = connection.publish(
-            self._topics.status, _json({"state": "stopped", "why": self._stopped_why}), qos=1, retain=True
-        )
+    def _shorten(self, delivery: Delivery) -> None:
+        """The broker has a limit that it does not tell: the next connection sends results with fewer components."""
+        if delivery.largest_sent > SHORT_BYTES:
+            self._largest = delivery.largest_sent * 3 // 4
+            log.warning("mqtt results are cut to %d bytes: the broker takes no larger ones", self._largest)
+
+    def _say_goodbye(self, connection: Connection, delivery: Delivery) -> None:
+        stopped = Message(self._topics.status, as_json({"state": "stopped", "why": self._stopped_why}), retain=True)
+        number = delivery.publish(stopped)
         deadline = time.monotonic() + GOODBYE_S
-        while (left := deadline - time.monotonic()) > 0:
+        while (left := deadline - time.monotonic()) > 0 and delivery.waits_for(number):
             events = connection.pump(left)
-            self._handle(connection, [event for event in events if isinstance(event, Acknowledged)])
-            if any(isinstance(event, Acknowledged) and event.mid == number for event in events):
-                break
+            self._handle(delivery, [event for event in events if isinstance(event, Acknowledged)])
         connection.close()
         log.info("mqtt disconnected broker=%s", self._settings.address)
 
-    def _send(self, connection: Connection) -> None:
-        """What is new: status, metrics, and as many results as may be in flight."""
-        with self._lock:
-            status = self._status if self._status_is_new else None
-            metrics, self._metrics = self._metrics, None
-            info_is_new, self._info_is_new = self._info_is_new, False
-            self._status_is_new = False
-        if info_is_new:
-            connection.publish(self._topics.info, _json(self._device_info()), qos=1, retain=True)
-        if status is not None:
-            connection.publish(self._topics.status, _json(status), qos=1, retain=True)
-        if metrics is not None:
-            connection.publish(self._topics.metrics, _json(metrics), qos=0)
-        in_flight = min(self._settings.in_flight, max(1, connection.receive_maximum - RESERVED_RECEIVES))
-        try:
-            rows = self._outbox.waiting(in_flight - len(self._sent), after=self._last_sent)
-        except StorageError as error:
-            self._complain(error, IDLE_S)
-            return
-        if not self._sent:
-            self._moved_at = time.monotonic()
-        elif time.monotonic() - self._moved_at > ACKNOWLEDGE_TIMEOUT_S:
-            raise BrokerError("the broker does not acknowledge results", where=self._settings.address)
-        for row in rows:
-            number = connection.publish(self._topics.result, row.payload, qos=1)
-            self._sent[number] = self._last_sent = row.seq
-            if row.thumbnail is not None:
-                properties = _publish_properties(UserProperty=("id", row.id), ContentType="image/jpeg")
-                connection.publish(self._topics.thumbnail, row.thumbnail, qos=0, properties=properties)
-
-    def _handle(self, connection: Connection, events: Sequence[Event]) -> None:
+    def _handle(self, delivery: Delivery, events: Sequence[Event]) -> None:
+        sent = delivery.acknowledged([event for event in events if isinstance(event, Acknowledged)])
+        if sent:
+            with self._said_storage_failure():
+                self._outbox.mark_sent(sent)
+            with self._progress:
+                self._progress.notify_all()
         for event in events:
             if isinstance(event, Incoming):
-                self._answer(connection, event)
-            elif isinstance(event, Acknowledged):
-                self._acknowledge(event)
-            elif event.refusal:
-                log.error("mqtt commands will not arrive: the broker refuses the subscription (%s)", event.refusal)
+                name = self._topics.command_name(event.topic)
+                if name is not None:
+                    self._on_command(name, event)
+            elif isinstance(event, Subscribed) and event.refusal:
+                self._troubles["commands"] = f"commands will not arrive: the broker refuses ({event.refusal})"
+                log.error("mqtt %s", self._troubles["commands"])
+        self._troubles["results"] = delivery.trouble
+        for what, text in delivery.warnings():
+            self._warn(what, text)
 
-    def _acknowledge(self, event: Acknowledged) -> None:
-        self._moved_at = time.monotonic()
-        seq = self._sent.pop(event.mid, None)
-        if event.refusal:
-            # sent again after the pause; going on would break the order
-            raise AccessError(
-                f"the broker does not take {'a message' if seq is None else f'result {seq}'}: {event.refusal}",
-                where=self._settings.address,
-                mend=f"let this client publish under {self._topics.base}/",
-            )
-        if seq is None:
-            return
+    @contextmanager
+    def _said_storage_failure(self) -> Iterator[None]:
         try:
-            self._outbox.mark_sent([seq])
+            yield
         except StorageError as error:
             self._complain(error, IDLE_S)
-        with self._progress:
-            self._progress.notify_all()
-
-    def _answer(self, connection: Connection, message: Incoming) -> None:
-        name = self._topics.command_name(message.topic)
-        if name is None:
-            return
-        answer = self._obey(name, message)
-        topic = self._topics.reply(name)
-        response = message.response_topic
-        if response and not set("+#") & set(response) and not response.startswith(f"{self._topics.base}/"):
-            topic = response  # under our own base only `reply` is for replies: nobody writes our status through us
-        properties = _publish_properties(CorrelationData=message.correlation) if message.correlation else None
-        connection.publish(topic, _json({"command": name, **answer}), qos=1, properties=properties)
-
-    def _obey(self, name: str, message: Incoming) -> dict[str, Any]:
-        try:
-            return self._on_command(name, parse_command(name, message.payload, retained=message.retained))
-        except MatecheckError as error:
-            log.warning("mqtt command=%s refused reason=%s", ascii(name), error)
-            return {"accepted": False, "reason": str(error)}
-        except Exception:
-            log.exception("mqtt command=%s failed", ascii(name))
-            return {"accepted": False, "reason": "internal error; see the agent's log"}
 
     def _complain(self, error: MatecheckError, pause: float) -> None:
         self._warn(error.what, f"mqtt {error} retry_s={pause:.1f}")
@@ -298,14 +284,3 @@ class MqttPublisher:
         """Warn once until the next connection: a broker that is away for a weekend is one line, not thousands."""
         log.log(logging.DEBUG if what in self._said else logging.WARNING, "%s", line)
         self._said.add(what)
-
-
-def _json(value: dict[str, Any]) -> str:
-    return json.dumps(value, separators=(",", ":"), allow_nan=False)
-
-
-def _publish_properties(**values: Any) -> Properties:
-    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-    for name, value in values.items():
-        setattr(properties, name, value)
-    return properties

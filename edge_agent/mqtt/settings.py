@@ -31,6 +31,7 @@ class MqttSettings:
         cert_file, key_file: PEM of this device's own certificate and its key, where the broker asks for one.
         keepalive_s: the broker notices after 1.5 times this that the device is gone.
         in_flight: results sent and not yet acknowledged, at most.
+        thumbnail_expiry_s: the broker forgets a thumbnail that nobody has fetched so long (MQTT 5).
         reconnect_min_s, reconnect_max_s: first and longest pause before the next attempt to connect.
 
     Raises:
@@ -50,6 +51,7 @@ class MqttSettings:
     key_file: Path | None = None
     keepalive_s: int = 30
     in_flight: int = 20
+    thumbnail_expiry_s: int = 300
     reconnect_min_s: float = 1.0
     reconnect_max_s: float = 60.0
 
@@ -62,6 +64,7 @@ class MqttSettings:
         _within("port", self.port, 1, 65535)
         _within("keepalive_s", self.keepalive_s, 1, 65535)
         _within("in_flight", self.in_flight, 1, 65535)
+        _within("thumbnail_expiry_s", self.thumbnail_expiry_s, 1, 2**32 - 1)
         _within("reconnect_min_s", self.reconnect_min_s, 0.01, 3600)
         _within("reconnect_max_s", self.reconnect_max_s, self.reconnect_min_s, 3600)
         if self.password_file and not self.username:

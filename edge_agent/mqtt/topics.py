@@ -38,7 +38,7 @@ class Topics:
 
     @property
     def result(self) -> str:
-        """One message a part, QoS 1, in order of seq."""
+        """One message a part, QoS 1, in order of seq; after an outage live ones go before the backlog."""
         return f"{self.base}/result"
 
     @property
@@ -50,6 +50,26 @@ class Topics:
     def metrics(self) -> str:
         """Numbers about the device, for dashboards."""
         return f"{self.base}/metrics"
+
+    @property
+    def handshake(self) -> str:
+        """Retained: whether a trigger would be accepted now, and whether a part is at work."""
+        return f"{self.base}/handshake"
+
+    @property
+    def evicted(self) -> str:
+        """Retained: what had to go because the outbox was full."""
+        return f"{self.base}/evicted"
+
+    @property
+    def snapshot(self) -> str:
+        """JPEG bytes of a picture that a command asked for."""
+        return f"{self.base}/snapshot"
+
+    @property
+    def audit(self) -> str:
+        """One message a command: who, what, when, outcome."""
+        return f"{self.base}/audit"
 
     @property
     def command_filter(self) -> str:

@@ -53,6 +53,7 @@ class Result:
     engine: EngineRef
     timing_ms: dict[str, float] = field(default_factory=dict)
     source: str = ""
+    trigger_id: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values in the order of the contract. Lengths are floats: SCADA types a tag by its first value."""

@@ -157,7 +157,7 @@ def test_a_camera_that_goes_away_is_reopened_and_its_parts_are_errors_meanwhile(
     folder.write_parts([False])
     away = folder.folder / "unplugged"
     folder.parts.rename(away)
-    with AgentProcess(folder.write_config(trigger={"deadline_s": 0.3})) as agent, Listener(broker.port) as listener:
+    with AgentProcess(folder.write_config(trigger={"deadline_s": 3.0})) as agent, Listener(broker.port) as listener:
         agent.wait_for_log("mqtt connected")
         in_turn(listener, ["a"])
         listener.wait(lambda: listener.json_on("/status")[-1]["state"] == "degraded")

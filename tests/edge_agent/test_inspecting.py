@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -69,7 +70,7 @@ def _inspect(
     triggers, registered = TriggerQueue(limit=100, deadline_s=5), RegisteredQueue()
     seen: queue.SimpleQueue[SeenPart | None] = queue.SimpleQueue()
     inspected: queue.SimpleQueue[Inspected | None] = queue.SimpleQueue()
-    registering = Registering(MADE_UP, triggers, registered, live)
+    registering = Registering(SimpleNamespace(current=MADE_UP), triggers, registered, live)
     workers = (registering, Inspecting(GivenEngines(load), registered, seen), Concluding(seen, inspected))
     for number, image in enumerate(images):
         arrived = _frame(number, image) if isinstance(image, np.ndarray) else image

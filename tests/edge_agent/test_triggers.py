@@ -7,8 +7,10 @@ import time
 from datetime import datetime, timezone
 
 import numpy as np
+import pytest
 
 from edge_agent.cameras.camera import Frame
+from edge_agent.errors import StorageError
 from edge_agent.inspection.inspection import Reason
 from edge_agent.triggers import Trigger, TriggerQueue
 
@@ -39,9 +41,10 @@ def test_a_full_queue_refuses_and_a_settled_result_makes_room() -> None:
     refused = triggers.accept(Trigger("command", "b"))
     assert refused
     assert refused.code == "busy"
-    assert triggers.take(0)
+    taken = triggers.take(0)
+    assert taken
     assert triggers.accept(Trigger("command", "b")) is not None, "taken is not settled"
-    triggers.settle()
+    triggers.settle(taken[0])
     assert triggers.accept(Trigger("command", "b")) is None
 
 
@@ -116,6 +119,75 @@ def test_many_threads_get_each_trigger_exactly_once() -> None:
     while len(taken) < 200 and time.monotonic() < end:
         if item := triggers.take(0.1):
             taken.append(item[0].id)
-            triggers.settle()
+            triggers.settle(item[0])
     assert sorted(taken) == sorted(accepted)
     assert triggers.outstanding == 0
+
+
+def test_with_one_camera_for_all_an_overlapping_trigger_is_refused_until_the_picture_is_there() -> None:
+    triggers = TriggerQueue(limit=5, deadline_s=10, alone=True)
+    first = Trigger("command", "a")
+    assert triggers.accept(first) is None
+    refused = triggers.accept(Trigger("command", "b"))
+    assert refused
+    assert (refused.code, "part a" in refused.text) == ("overlap", True)
+    triggers.give(first, _frame())
+    assert triggers.accept(Trigger("command", "b")) is None
+
+
+def test_a_promise_is_in_the_journal_before_it_is_accepted_and_refused_without_room_there() -> None:
+    journal: list[Trigger] = []
+
+    def write(trigger: Trigger) -> None:
+        if trigger.part_id == "full":
+            raise StorageError("the disk is full")
+        assert triggers.without_picture(0) == []
+        journal.append(trigger)
+
+    triggers = TriggerQueue(limit=1, deadline_s=10, journal=write)
+    refused = triggers.accept(Trigger("command", "full"))
+    assert refused
+    assert refused.code == "storage"
+    trigger = Trigger("command", "a")
+    assert triggers.accept(trigger) is None
+    assert journal == triggers.without_picture(0) == [trigger]
+    assert triggers.accept(Trigger("command", "b")) is not None
+    assert len(journal) == 1, "what is refused is not promised"
+
+
+def test_a_free_run_trigger_is_no_promise() -> None:
+    triggers = TriggerQueue(limit=1, deadline_s=10, journal=lambda trigger: pytest.fail("nobody was told"))
+    assert triggers.accept(Trigger("free-run"), _frame()) is None
+
+
+def test_a_part_whose_turn_does_not_come_in_time_is_an_error_even_with_a_picture() -> None:
+    triggers = TriggerQueue(limit=2, deadline_s=0.05)
+    triggers.accept(Trigger("command", "a"), _frame())
+    time.sleep(0.06)
+    taken = triggers.take(0)
+    assert taken
+    assert taken[1] == Reason("deadline", "its turn did not come within 0.05 s")
+
+
+def test_an_overdue_part_is_named_once_and_its_place_is_free_when_it_is_settled() -> None:
+    triggers = TriggerQueue(limit=1, deadline_s=10)
+    trigger = Trigger("command", "a", within_s=0.05)
+    triggers.accept(trigger, _frame())
+    assert triggers.take(0)
+    assert triggers.overdue() == []
+    time.sleep(0.06)
+    assert triggers.overdue() == [(trigger, Reason("deadline", "not inspected within 0.05 s"))]
+    assert triggers.overdue() == []
+    triggers.settle(trigger)
+    triggers.settle(trigger)
+    assert triggers.outstanding == 0
+    assert triggers.why_not_ready is None
+
+
+def test_each_source_lifts_its_own_refusal_alone() -> None:
+    triggers = TriggerQueue(limit=1, deadline_s=10)
+    triggers.refuse(Reason("paused", "by a command"), "paused")
+    triggers.refuse(None, "storage")
+    assert triggers.why_not_ready == Reason("paused", "by a command")
+    triggers.refuse(None, "paused")
+    assert triggers.why_not_ready is None

@@ -80,7 +80,7 @@ class AgentFolder:
             "camera": {"kind": "folder", "source": "parts", "loop": True},
             "recipe": {"folder": "recipe"},
             "engine": {"model": "difference.onnx", "threads": 1},
-            "trigger": {"mode": "command", "deadline_s": 5.0},
+            "trigger": {"mode": "command", "deadline_s": 60.0},
             "mqtt": {
                 "topic_base": BASE,
                 "host": "127.0.0.1",

@@ -4,12 +4,17 @@ from typing import Any
 
 import pytest
 
+from edge_agent.commands.audit import AuditLog
+from edge_agent.commands.command import Command, Request
+from edge_agent.commands.dispatcher import Dispatcher
+from edge_agent.commands.parsing import text
+from edge_agent.mqtt.events import Incoming
 from edge_agent.mqtt.publisher import MqttPublisher
 from edge_agent.mqtt.settings import MqttSettings
 from edge_agent.results.outbox import Outbox
 from tests.support.broker import Broker
 
-Handler = Callable[[str, dict[str, Any]], dict[str, Any]]
+Handler = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 @pytest.fixture
@@ -27,17 +32,34 @@ def outbox(tmp_path: Path) -> Iterator[Outbox]:
     opened.close()
 
 
-def accept(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    return {"accepted": True, "reason": None, "part_id": arguments["part_id"], "id": "the result's id"}
+def accept(arguments: dict[str, Any]) -> dict[str, Any]:
+    return {"part_id": text(arguments, "part_id", 128), "id": "the result's id"}
+
+
+class FakeInspect(Command):
+    """Does what the test says."""
+
+    name = "inspect"
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+
+    def obey(self, request: Request) -> dict[str, Any]:
+        return self._handler(request.arguments)
 
 
 @pytest.fixture
-def publish(outbox: Outbox) -> Iterator[Callable[..., MqttPublisher]]:
+def publish(outbox: Outbox, tmp_path: Path) -> Iterator[Callable[..., MqttPublisher]]:
     """Starts publishers of the outbox, and stops them at the end."""
     started: list[MqttPublisher] = []
 
     def start(settings: MqttSettings, on_command: Handler = accept) -> MqttPublisher:
-        publisher = MqttPublisher(settings, outbox, on_command, lambda: {"version": "0.1.0"})
+        def handle(name: str, message: Incoming) -> None:
+            table.handle(name, message)
+
+        publisher = MqttPublisher(settings, outbox, handle, lambda: {"version": "0.1.0"})
+        audit = AuditLog(tmp_path / "audit.jsonl", 1_000_000, publisher.publish_audit, lambda: True)
+        table = Dispatcher([FakeInspect(on_command)], audit, publisher.reply)
         publisher.start()
         started.append(publisher)
         return publisher
