@@ -26,7 +26,7 @@ def ask(listener: Listener, name: str, properties: Properties | None = None, **a
     """Send a command and return its reply."""
     before = len(listener.on(f"/reply/{name}"))
     listener.client.publish(f"{BASE}/command/{name}", json.dumps(arguments), qos=1, properties=properties)
-    listener.wait(lambda: len(listener.on(f"/reply/{name}")) > before)
+    listener.wait(lambda: len(listener.on(f"/reply/{name}")) > before, 60)
     return listener.json_on(f"/reply/{name}")[-1]
 
 
@@ -41,7 +41,7 @@ def test_ready_goes_while_the_only_place_is_taken_and_comes_back_after_the_ackno
     config = folder.write_config(trigger={"queue": 1, "acknowledge": True})
     with Listener(broker.port) as listener:
         with AgentProcess(config) as agent:
-            listener.wait(lambda: is_ready(listener))
+            listener.wait(lambda: is_ready(listener), 60)
             result_id = ask(listener, "inspect", part_id="a")["id"]
             listener.wait(lambda: listener.on("/result"))
             assert [(state["ready"], state["busy"]) for state in listener.json_on("/handshake")][1] == (False, True)
@@ -50,9 +50,9 @@ def test_ready_goes_while_the_only_place_is_taken_and_comes_back_after_the_ackno
             assert ask(listener, "acknowledge", id="something else")["code"] == "unknown-id"
             assert agent.stop() == 0
         with AgentProcess(config):  # a restart does not forget it
-            listener.wait(lambda: listener.json_on("/handshake")[-1]["code"] == "unacknowledged")
+            listener.wait(lambda: listener.json_on("/handshake")[-1]["code"] == "unacknowledged", 60)
             assert ask(listener, "acknowledge", id=result_id)["accepted"]
-            listener.wait(lambda: is_ready(listener))
+            listener.wait(lambda: is_ready(listener), 60)
             assert ask(listener, "inspect", part_id="b")["accepted"]
             listener.wait(lambda: len(listener.on("/result")) == 2)
     assert [result["part_id"] for result in listener.json_on("/result")] == ["a", "b"]
@@ -65,7 +65,7 @@ def test_a_killed_agent_answers_each_accepted_trigger_once_with_error_after_its_
     config = folder.write_config(trigger={"queue": 200})
     with Listener(broker.port) as listener:
         with AgentProcess(config) as agent:
-            listener.wait(lambda: is_ready(listener))
+            listener.wait(lambda: is_ready(listener), 60)
             for number in range(100):
                 listener.client.publish(
                     f"{BASE}/command/inspect", json.dumps({"part_id": str(number), "trigger_id": f"t{number}"}), qos=1
@@ -75,7 +75,7 @@ def test_a_killed_agent_answers_each_accepted_trigger_once_with_error_after_its_
             agent.process.wait(10)
         accepted = {reply["id"]: reply["part_id"] for reply in listener.json_on("/reply/inspect") if reply["accepted"]}
         with AgentProcess(config):
-            listener.wait(lambda: accepted.keys() <= {result["id"] for result in listener.json_on("/result")})
+            listener.wait(lambda: accepted.keys() <= {result["id"] for result in listener.json_on("/result")}, 60)
             duplicate = ask(listener, "inspect", part_id="0", trigger_id="t0")
             assert (duplicate["code"], accepted[duplicate["id"]]) == ("duplicate", "0")
     verdicts: dict[str, set[str]] = {}
@@ -95,7 +95,7 @@ def test_a_part_that_is_not_inspected_in_time_is_an_error_at_its_deadline(folder
     folder.write_parts([False])
     config = folder.write_config(trigger={"queue": 200, "deadline_s": 0.4})
     with AgentProcess(config) as agent, Listener(broker.port) as listener:
-        listener.wait(lambda: is_ready(listener))
+        listener.wait(lambda: is_ready(listener), 60)
         for number in range(150):  # more than can be done in that time
             listener.client.publish(f"{BASE}/command/inspect", json.dumps({"part_id": str(number)}), qos=1)
         listener.wait(lambda: len(listener.on("/reply/inspect")) == 150, 30)
@@ -147,7 +147,7 @@ def test_a_trigger_that_expires_while_the_broker_holds_it_is_never_inspected(
 ) -> None:
     folder.write_parts([False])
     with AgentProcess(folder.write_config()) as agent, Listener(broker.port) as listener:
-        listener.wait(lambda: is_ready(listener))
+        listener.wait(lambda: is_ready(listener), 60)
         agent.process.send_signal(signal.SIGSTOP)
         properties = Properties(PacketTypes.PUBLISH)
         properties.MessageExpiryInterval = 1
