@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
 from build_engine.networks.similarity_contrast import count_gmac, count_parameters
 from build_engine.training.checkpoint import Checkpoint
-from build_engine.training.settings import TrainingSettings
 
 RESULTS = "## Results"
 
@@ -35,7 +33,7 @@ def write_card(checkpoint: Checkpoint, model: Path, data: str) -> Path:
         "parameters": f"{count_parameters(network):,}",
         "arithmetic": f"{count_gmac(network, 640, 640):.2f} GMAC for a pair of 640 × 640 px, "
         f"{count_gmac(network, 480, 640):.2f} for a tile of 480 × 640",
-        "command": f"`{_command(settings)}`",
+        "command": f"`{settings.command()}`",
         "seed": str(settings.seed),
         "data": data,
         "duration": f"{seconds / 60:.0f} minutes on CPU, {checkpoint.iteration:,} iterations; "
@@ -45,13 +43,6 @@ def write_card(checkpoint: Checkpoint, model: Path, data: str) -> Path:
     table = "\n".join(f"| {key} | {value} |" for key, value in rows.items())
     file.write_text(f"# {model.name}\n| | |\n| --- | --- |\n{table}\n\n{results}", encoding="utf-8")
     return file
-
-
-def _command(settings: TrainingSettings) -> str:
-    default = asdict(TrainingSettings()) | {"iterations": None, "seed": None}  # these two are always said
-    changed = {key: value for key, value in asdict(settings).items() if value != default[key]}
-    options = "".join(f" --{key.replace('_', '-')} {value}" for key, value in changed.items())
-    return f"build-engine train --photographs PHOTOGRAPHS --output runs/{settings.network}{options}"
 
 
 def _digest(file: Path) -> str:

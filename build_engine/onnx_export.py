@@ -45,6 +45,8 @@ def export(
         model = onnx.load(aside)
         metadata = {
             "network": name,
+            "width": repr(network.width),
+            "norm": network.norm,
             "version": version,
             "kind": "pair",
             "threshold": repr(threshold),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
-import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -45,30 +43,22 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Train with a progress bar on stderr."""
+    """Train with a progress bar on stderr; started by torchrun, as one of several processes."""
     if arguments.network in train_single.NETWORKS:
         return train_single.run(arguments)
     if arguments.photographs is None:
         raise UsageError(f"--network {arguments.network} needs --photographs", mend="name a folder of photographs")
     import torch
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
 
+    from build_engine.cli.progress import log_to, training_bar
     from build_engine.training.checkpoint import FILE
     from build_engine.training.curves import draw_curves
-    from build_engine.training.loop import train
+    from build_engine.training.parallel import joined, left
+    from build_engine.training.train import train
 
     output: Path = arguments.output
     if not arguments.resume and (output / FILE).exists():
         raise UsageError("holds a run already", where=str(output), mend="name another folder or add --resume")
-    output.mkdir(parents=True, exist_ok=True)
-    _log_to(output / "train.log")
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     chosen = {
@@ -77,26 +67,25 @@ def run(arguments: argparse.Namespace) -> int:
         if getattr(arguments, field.name, None) is not None
     }
     settings = TrainingSettings(**chosen)
-    columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, TextColumn("loss {task.fields[loss]:.4f}"), disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task("", total=settings.iterations, loss=float("nan"))
-
-        class Bar:
-            def update(self, iteration: int, loss: float) -> None:
-                bar.update(task, completed=iteration, loss=loss)
-
-        last = train(
-            arguments.photographs, output, settings, workers=arguments.workers, resume=arguments.resume, progress=Bar()
-        )
-    draw_curves(last.history, output / "curves.png")
-    figures = {key: round(value, 4) for key, value in last.history[-1].items()}
-    print(f"trained: {figures}; {output / FILE}, curves.png, train.log")
+    parallel = joined()
+    try:
+        if parallel.first:
+            output.mkdir(parents=True, exist_ok=True)
+            log_to(output / "train.log")
+        with training_bar(settings.iterations, shown=parallel.first) as bar:
+            last = train(
+                arguments.photographs,
+                output,
+                settings,
+                workers=arguments.workers,
+                resume=arguments.resume,
+                progress=bar,
+                parallel=parallel,
+            )
+    finally:
+        left()
+    if parallel.first:
+        draw_curves(last.history, output / "curves.png")
+        figures = {key: round(value, 4) for key, value in last.history[-1].items()}
+        print(f"trained: {figures}; {output / FILE}, curves.png, train.log")
     return 0
-
-
-def _log_to(file: Path) -> None:
-    handler = logging.FileHandler(file)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    log = logging.getLogger("build_engine")
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)

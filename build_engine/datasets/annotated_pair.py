@@ -8,7 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
 from edge_agent.errors import ImageError, MatecheckError
+from edge_agent.images import read_image
 from edge_agent.inspection.recipe import Polygon
 
 Box = tuple[float, float, float, float]
@@ -28,6 +33,7 @@ class AnnotatedPair:
         boxes: x0, y0, x1, y1 of each object in pixels of the test image, half-open; none for a clean part.
         region: corners (x, y) of the polygon to inspect, in pixels of the template; empty for the whole image.
         mm_per_px: None where the scale is unknown.
+        mask: image of the test image's size, not black where an object is; None where boxes alone are annotated.
     """
 
     name: str
@@ -36,6 +42,7 @@ class AnnotatedPair:
     boxes: tuple[Box, ...]
     region: Polygon = ()
     mm_per_px: float | None = None
+    mask: Path | None = None
 
 
 def annotated_pair(
@@ -46,12 +53,31 @@ def annotated_pair(
     name: str,
     region: Polygon = (),
     mm_per_px: float | None = None,
+    mask: Path | None = None,
 ) -> AnnotatedPair:
-    """An AnnotatedPair whose files are there. Raises ImageError where one is missing."""
-    for path in (test, template):
+    """An AnnotatedPair whose files are there; without boxes they are those around the objects of its mask.
+
+    Raises:
+        ImageError: an image is missing.
+    """
+    for path in (test, template, *([mask] if mask else [])):
         if not path.is_file():
             raise ImageError("no such image", where=str(path), mend=f"check the entry of {name}")
-    return AnnotatedPair(name, test, template, boxes, region, mm_per_px)
+    if mask and not boxes:
+        boxes = boxes_of_mask(read_mask(mask))
+    return AnnotatedPair(name, test, template, boxes, region, mm_per_px, mask)
+
+
+def read_mask(path: Path) -> NDArray[np.uint8]:
+    """A mask uint8 [H, W], 1 where the image is not black. Raises ImageError where it cannot be read."""
+    return np.asarray(read_image(path).max(axis=2) > 0, np.uint8)
+
+
+def boxes_of_mask(mask: NDArray[np.uint8]) -> tuple[Box, ...]:
+    """The box around each connected object of a mask."""
+    count, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    boxes = [tuple(float(value) for value in stats[label][:4]) for label in range(1, count)]
+    return tuple((x, y, x + width, y + height) for x, y, width, height in boxes)
 
 
 def box_of(numbers: Iterable[float], where: str) -> Box:

@@ -8,16 +8,18 @@ CSV list. A header, then one pair a line; paths are relative to the list. Column
 | region | optional; polygon to inspect, "x,y x,y x,y …" in pixels of the template; empty: the whole image |
 | mm_per_px | optional; a number |
 | boxes | optional; "x0,y0,x1,y1 x0,y0,x1,y1 …", or the name of a .txt or .json file of boxes; empty: a clean part |
+| mask | optional; image of the size of `test`, not black where an object is; counts for the boxes if there are none |
 
-These are the columns of `edge-agent inspect --pairs`, with `boxes` added, so one file serves both.
+These are the columns of `edge-agent inspect --pairs`, with `boxes` and `mask` added, so one file serves both.
 
-Folder. One sub-folder a pair, with `template.*` and `test.*`. The answers stand in `objects.json` of the folder:
+Folder. One sub-folder a pair, with `template.*`, `test.*` and, where there is one, `mask.*`. The answers stand in
+`objects.json` of the folder:
 
     {"NAME OF SUB-FOLDER": {"objects": [[x0, y0, x1, y1], …],
                             "region_polygon": [[x, y], …] or "region_circle": [x, y, radius], "mm_per_px": 0.02}}
 
-Everything but "objects" is optional. A sub-folder that `objects.json` does not name is refused: a forgotten
-annotation would count as a clean part.
+Everything but "objects" is optional, and so is that where a mask stands beside the images. A sub-folder with neither
+is refused: a forgotten annotation would count as a clean part.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ from build_engine.datasets.annotated_pair import (
 )
 from edge_agent.inspection.recipe import Polygon
 
-COLUMNS = ("test", "template", "region", "mm_per_px", "boxes")
+COLUMNS = ("test", "template", "region", "mm_per_px", "boxes", "mask")
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 CIRCLE_CORNERS = 64
 
@@ -83,6 +85,7 @@ def _row(row: dict[str, str], path: Path, line: int) -> AnnotatedPair:
         name=f"{Path(cells['test']).stem} (line {line})",
         region=_polygon(region, f"{where}, region") if region else (),
         mm_per_px=_scale(cells["mm_per_px"], f"{where}, mm_per_px") if cells["mm_per_px"] else None,
+        mask=path.parent / cells["mask"] if cells["mask"] else None,
     )
 
 
@@ -95,7 +98,8 @@ def _boxes(cell: str, folder: Path, where: str) -> tuple[Box, ...]:
 def _read_folder(folder: Path) -> tuple[AnnotatedPair, ...]:
     answers_file = folder / "objects.json"
     try:
-        answers = json.loads(answers_file.read_text(encoding="utf-8"))
+        masks_alone = not answers_file.exists() and any(folder.glob("*/mask.*"))
+        answers = {} if masks_alone else json.loads(answers_file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DatasetError(
             f"cannot read the answers ({error})", where=str(answers_file), mend="see build_engine/datasets/pairs.py"
@@ -106,7 +110,10 @@ def _read_folder(folder: Path) -> tuple[AnnotatedPair, ...]:
     for sub_folder in sorted(entry for entry in folder.iterdir() if entry.is_dir()):
         answer = answers.get(sub_folder.name)
         where = f"{answers_file}, {sub_folder.name}"
-        if not isinstance(answer, dict) or "objects" not in answer:
+        masked = _image(sub_folder, "mask").is_file()
+        if masked and answer is None:
+            answer = {}
+        if not isinstance(answer, dict) or not ("objects" in answer or masked):
             raise DatasetError("the pair has no answer", where=where, mend='add {"objects": []} if the part is clean')
         pairs.append(_answered(sub_folder, answer, where))
     return tuple(pairs)
@@ -120,9 +127,10 @@ def _answered(sub_folder: Path, answer: dict[str, Any], where: str) -> Annotated
         elif "region_circle" in answer:
             x, y, radius = (float(value) for value in answer["region_circle"])
             region = circle(x, y, radius)
-        boxes = tuple(box_of(row, where) for row in answer["objects"])
+        boxes = tuple(box_of(row, where) for row in answer.get("objects", ()))
     except (TypeError, ValueError) as error:
         raise DatasetError(f"not as described ({error})", where=where) from error
+    mask = _image(sub_folder, "mask")
     return annotated_pair(
         _image(sub_folder, "test"),
         _image(sub_folder, "template"),
@@ -130,6 +138,7 @@ def _answered(sub_folder: Path, answer: dict[str, Any], where: str) -> Annotated
         name=sub_folder.name,
         region=region,
         mm_per_px=_scale(answer["mm_per_px"], where) if answer.get("mm_per_px") is not None else None,
+        mask=mask if mask.is_file() else None,
     )
 
 

@@ -75,9 +75,9 @@ class Scores:
     curve: tuple[tuple[float, float, float], ...]
 
 
-def official(images: Sequence[ImageDetections]) -> Scores:
-    """Figures by DeepPCB's protocol. See the module's text."""
-    return score([grown(image) for image in images])
+def official(images: Sequence[ImageDetections], margin_px: float = ANNOTATION_MARGIN_PX) -> Scores:
+    """Figures by DeepPCB's protocol. See the module's text; other annotators have another margin."""
+    return score([grown(image, margin_px) for image in images])
 
 
 def paper_oracle(images: Sequence[ImageDetections]) -> Scores:
@@ -91,9 +91,9 @@ def paper_oracle(images: Sequence[ImageDetections]) -> Scores:
     return score(judged)
 
 
-def grown(image: ImageDetections) -> ImageDetections:
+def grown(image: ImageDetections, margin_px: float = ANNOTATION_MARGIN_PX) -> ImageDetections:
     """The same image with its detected boxes grown by the annotators' margin on each side."""
-    margin = ANNOTATION_MARGIN_PX * np.array([-1.0, -1.0, 1.0, 1.0])
+    margin = margin_px * np.array([-1.0, -1.0, 1.0, 1.0])
     return ImageDetections(image.boxes + margin, image.confidence, image.truth)
 
 

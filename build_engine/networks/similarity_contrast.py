@@ -61,9 +61,12 @@ class PairNetwork(nn.Module):
 
     Attributes:
         multiple: height and width must be multiples of it.
+        width, norm: as it was built.
     """
 
     multiple: int
+    width: float
+    norm: str
 
     def masks(self, pair: Tensor) -> list[Tensor]:
         """Logits [N, 1, H/s, W/s] at every predicted scale, finest first, from float [N, 6, H, W] in -1..1."""
@@ -103,6 +106,7 @@ class Paper(PairNetwork):
 
     def __init__(self, width: float = 1.0, norm: str = "instance") -> None:
         super().__init__()
+        self.width, self.norm = width, norm
 
         def scaled(channels: int) -> int:
             return max(4, round(channels * width))
@@ -180,6 +184,7 @@ class Compact(PairNetwork):
 
     def __init__(self, width: float = 1.0, norm: str = "batch") -> None:
         super().__init__()
+        self.width, self.norm = width, norm
 
         def scaled(channels: int) -> int:
             return max(4, round(channels * width / 4) * 4)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle  # nosec B403 # for the name of an error; files are read with weights_only
 import zipfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from build_engine.networks.similarity_contrast import PairNetwork, build_network
-from build_engine.training.settings import TrainingSettings
+from build_engine.training.settings import KINDS, TrainingSettings
 from edge_agent.errors import ModelError
 
 FILE = "checkpoint.pt"
@@ -28,6 +28,7 @@ class Checkpoint:
         averaged: moving average of the weights: what is evaluated and exported.
         optimiser: state of AdamW.
         history: one row a report: iteration, loss, seconds, and validation figures where measured.
+        best: averaged weights of the best validation, where the settings select; else empty.
     """
 
     settings: TrainingSettings
@@ -36,12 +37,14 @@ class Checkpoint:
     averaged: dict[str, Any]
     optimiser: dict[str, Any]
     history: list[dict[str, float]]
+    best: dict[str, Any] = field(default_factory=dict)
 
     def save(self, file: Path) -> None:
         """Write aside, then rename."""
         aside = file.with_suffix(".tmp")
         content = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        torch.save({**content, "settings": asdict(self.settings)}, aside)
+        kind = next(name for name, settings in KINDS.items() if settings is type(self.settings))
+        torch.save({**content, "settings": asdict(self.settings), "kind": kind}, aside)
         aside.replace(file)
 
     @classmethod
@@ -55,7 +58,8 @@ class Checkpoint:
             raise ModelError("not a checkpoint of ours", where=str(file), mend="train anew")
         try:
             content = torch.load(file, map_location="cpu", weights_only=True)
-            return cls(**{**content, "settings": TrainingSettings(**content["settings"])})
+            kind = KINDS[content.pop("kind", "train")]
+            return cls(**{**content, "settings": kind(**content["settings"])})
         except FileNotFoundError:
             raise ModelError("no such checkpoint", where=str(file), mend="name the folder of a training run") from None
         except (RuntimeError, KeyError, TypeError, EOFError, OSError, pickle.UnpicklingError) as error:
@@ -63,9 +67,9 @@ class Checkpoint:
             raise ModelError(f"not a checkpoint of ours ({reason})", where=str(file), mend="train anew") from None
 
     def network(self) -> PairNetwork:
-        """The network with the averaged weights, ready to judge."""
+        """The network with the best weights, or else the last averaged ones, ready to judge."""
         network = build_network(self.settings.network, self.settings.width, self.settings.norm)
-        network.load_state_dict(self.averaged)
+        network.load_state_dict(self.best or self.averaged)
         return network.eval()
 
 

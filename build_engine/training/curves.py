@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+# figures of a validation, and what they are called in the picture
+PIXELS = {"f1_at_0.1": "score ≥ 0.1", "f1_at_0.5": "score ≥ 0.5"}
+BOXES = {"average_precision": "average precision", "best_f1": "best F1", "precision": "precision", "recall": "recall"}
 
 
 def draw_curves(history: list[dict[str, float]], file: Path) -> None:
-    """Training and validation loss, and pixel F1 on validation, over the iterations, as a PNG."""
+    """Losses and figures of the validation over the iterations, as a PNG."""
     figure = Figure(figsize=(10, 4), layout="constrained")
     losses, scores = figure.subplots(1, 2)
     losses.plot([row["iteration"] for row in history], [row["loss"] for row in history], lw=0.8, label="training")
-    validated = [row for row in history if "validation_loss" in row]
-    steps = [row["iteration"] for row in validated]
-    losses.plot(steps, [row["validation_loss"] for row in validated], "o-", ms=3, label="validation (averaged weights)")
     losses.set(xlabel="iteration", ylabel="loss", yscale="log", title="Loss")
-    losses.legend()
-    for key, label in (("f1_at_0.1", "score ≥ 0.1"), ("f1_at_0.5", "score ≥ 0.5")):
-        scores.plot(steps, [row[key] for row in validated], "o-", ms=3, label=label)
-    scores.set(xlabel="iteration", ylabel="F1 of pixels", title="Synthetic validation pairs")
-    scores.legend()
-    for axes in (losses, scores):
-        axes.grid(alpha=0.3)
+    _draw(losses, history, {"validation_loss": "validation (averaged weights)"})
+    if any("average_precision" in row for row in history):
+        scores.set(xlabel="iteration", title="Boxes of the validation pairs (averaged weights)")
+        _draw(scores, history, BOXES)
+    else:
+        scores.set(xlabel="iteration", ylabel="F1 of pixels", title="Synthetic validation pairs")
+        _draw(scores, history, PIXELS)
     figure.savefig(file, dpi=120)
 
 
@@ -38,3 +40,12 @@ def draw_losses(history: list[dict[str, float]], file: Path) -> None:
         axes.set(xlabel="iteration", ylabel=key.replace("_", " "))
         axes.grid(alpha=0.3)
     figure.savefig(file, dpi=120)
+
+
+def _draw(axes: Axes, history: list[dict[str, float]], keys: dict[str, str]) -> None:
+    for key, label in keys.items():
+        rows = [row for row in history if key in row]
+        if rows:
+            axes.plot([row["iteration"] for row in rows], [row[key] for row in rows], "o-", ms=3, label=label)
+    axes.legend()
+    axes.grid(alpha=0.3)

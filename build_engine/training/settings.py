@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import ClassVar
 
 
 @dataclass(frozen=True)
@@ -13,7 +14,7 @@ class TrainingSettings:
         network, width, norm: see networks.similarity_contrast.build_network; norm "" is the network's own.
         recipe: mixture of synthetic pairs, a name in synthesis.pairs.RECIPES.
         iterations: optimiser steps of the whole run.
-        batch: pairs a step.
+        batch: pairs a step, over all processes.
         learning_rate: of AdamW, reached after `warm_up` steps, held, and brought to 0 over the last `decay` share.
         weight_decay: of AdamW (paper: 0.0005).
         smoothing: label smoothing, eq. 6 of the paper (there 0.05). Ours is smaller: a pixel of
@@ -22,7 +23,13 @@ class TrainingSettings:
         averaging: decay of the moving average of the weights; the average is what is used.
         seed: of weights and pairs.
         bf16: bfloat16 arithmetic where the processor has it.
+        validate_every: steps between validations, which also write the checkpoint.
+        select: figure of the validation whose highest value names the weights to keep; "" keeps the last.
+        patience: validations in a row without a higher one after which the run ends; 0: never.
     """
+
+    COMMAND: ClassVar[str] = "train --photographs PHOTOGRAPHS"
+    IMPLIED: ClassVar[frozenset[str]] = frozenset()  # not said on the command line
 
     network: str = "compact"
     width: float = 1.0
@@ -39,6 +46,9 @@ class TrainingSettings:
     averaging: float = 0.998
     seed: int = 0
     bf16: bool = True
+    validate_every: int = 1000
+    select: str = ""
+    patience: int = 0
 
     def rate(self, iteration: int) -> float:
         """Learning rate at a step: warm-up, plateau, linear to 0.
@@ -48,3 +58,47 @@ class TrainingSettings:
         decaying = self.iterations * self.decay
         left = (self.iterations - iteration) / max(1.0, decaying)
         return self.learning_rate * max(0.0, min(1.0, (iteration + 1) / max(1, self.warm_up), left))
+
+    def command(self) -> str:
+        """The command line that made the run; what is not said is the default."""
+        default = asdict(type(self)()) | {"iterations": None, "seed": None}  # these two are always said
+        changed = {
+            key: value for key, value in asdict(self).items() if value != default[key] and key not in self.IMPLIED
+        }
+        without = changed.pop("bf16", True) is False
+        options = "".join(f" --{key.replace('_', '-')} {value}" for key, value in changed.items())
+        return f"build-engine {self.COMMAND} --output runs/{self.network}{options}{' --no-bf16' * without}"
+
+
+@dataclass(frozen=True)
+class FinetuneSettings(TrainingSettings):
+    """Settings of a run on annotated pairs. Network, width and norm are those of the weights that it starts from.
+
+    Attributes:
+        start: what it starts from: a name, and the digest of its weights.
+        crop: side of a training sample in pixels.
+        margin: pixels by which annotated boxes stand off their objects on each side.
+        validation_share: of the pairs, kept out of training.
+        split: "folders" keeps back whole ones, "pairs" single pairs; see datasets.splitting.
+    """
+
+    COMMAND: ClassVar[str] = "finetune --pairs PAIRS"
+    IMPLIED: ClassVar[frozenset[str]] = frozenset({"network", "width", "norm", "start"})
+
+    recipe: str = ""
+    iterations: int = 1_800
+    learning_rate: float = 5e-4
+    warm_up: int = 100
+    decay: float = 0.5
+    averaging: float = 0.99
+    validate_every: int = 300
+    select: str = "average_precision"
+    patience: int = 3
+    start: str = ""
+    crop: int = 320
+    margin: float = 0.0
+    validation_share: float = 0.2
+    split: str = "folders"
+
+
+KINDS: dict[str, type[TrainingSettings]] = {"train": TrainingSettings, "finetune": FinetuneSettings}

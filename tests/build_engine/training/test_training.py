@@ -7,13 +7,14 @@ import torch
 
 from build_engine.cli.main import main
 from build_engine.training import loop
+from build_engine.training import train as training
 from build_engine.training.checkpoint import FILE, Checkpoint
-from build_engine.training.loop import train
 from build_engine.training.settings import TrainingSettings
+from build_engine.training.train import train
 from edge_agent.errors import ModelError
 from tests.support.photographs import write_photographs
 
-TINY = TrainingSettings(width=0.25, iterations=4, batch=2, warm_up=1, bf16=False)
+TINY = TrainingSettings(width=0.25, iterations=4, batch=2, warm_up=1, bf16=False, validate_every=2)
 
 
 class Recorder:
@@ -27,8 +28,7 @@ class Recorder:
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "VALIDATION_PAIRS", 8)
-    monkeypatch.setattr(loop, "VALIDATE_EVERY", 2)
+    monkeypatch.setattr(training, "VALIDATION_PAIRS", 8)
     monkeypatch.setattr(loop, "REPORT_EVERY", 2)
 
 

@@ -1,0 +1,215 @@
+"""build-engine finetune: train a network on annotated pairs of your own."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from build_engine.cli.numbers import number, whole
+from build_engine.training.settings import FinetuneSettings
+from edge_agent.errors import UsageError
+
+if TYPE_CHECKING:
+    from build_engine.datasets import AnnotatedPair
+    from build_engine.datasets.registered import RegisteredPair
+    from build_engine.training.checkpoint import Checkpoint
+    from build_engine.training.parallel import Parallel
+
+REGISTERED, MODEL, REPORT = "registered", "model.onnx", "validation.txt"
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the subcommand."""
+    default = FinetuneSettings()
+    parser = subparsers.add_parser(
+        "finetune",
+        help="train a network on annotated pairs",
+        description="Starts from the network of the package, keeps a part of the pairs back to validate on, stops when "
+        "that gets no better, and writes the best as model.onnx, with a threshold chosen on the pairs kept back, and "
+        "its card. --output also gets validation.txt, curves.png, pictures, train.log and checkpoint.pt.",
+    )
+    data = parser.add_mutually_exclusive_group(required=True)
+    data.add_argument(
+        "--deeppcb", type=Path, metavar="LIST", help="trainval.txt of DeepPCB, or the folder that holds it"
+    )
+    data.add_argument(
+        "--pairs",
+        type=Path,
+        metavar="LIST|FOLDER",
+        help="CSV with the columns test,template,region,mm_per_px,boxes,mask (boxes: 'x0,y0,x1,y1 …' or a .txt or "
+        ".json file; mask: an image), or a folder of NAME/test.*, NAME/template.*, NAME/mask.* with objects.json",
+    )
+    parser.add_argument("--output", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--resume", action="store_true", help="go on with the checkpoint in --output")
+    parser.add_argument(
+        "--from",
+        dest="start",
+        type=Path,
+        metavar="ONNX|RUN",
+        help="what to start from: an exported float model, or the folder of a run (default: the package's model)",
+    )
+    parser.add_argument(
+        "--margin",
+        type=number(0),
+        metavar="PX",
+        help="how far the annotated boxes stand off the objects on each side (default: 0; 8 for --deeppcb)",
+    )
+    parser.add_argument(
+        "--validation-share",
+        type=number(0, 0.9, above=True),
+        default=default.validation_share,
+        metavar="SHARE",
+        help="of the pairs to validate on (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--split",
+        choices=("folders", "pairs"),
+        default=default.split,
+        help="keep back whole folders of pairs, where they make up that share: other parts than are trained on; or "
+        "single pairs (default: %(default)s)",
+    )
+    parser.add_argument("--iterations", type=whole(1), default=default.iterations, help="at most (%(default)s)")
+    parser.add_argument(
+        "--patience", type=whole(0), default=default.patience, help="validations without a gain; 0: never stop early"
+    )
+    parser.add_argument("--validate-every", type=whole(1), default=default.validate_every, metavar="N")
+    parser.add_argument("--batch", type=whole(1), default=default.batch)
+    parser.add_argument("--crop", type=whole(64), default=default.crop, help="side of a sample in pixels")
+    parser.add_argument("--learning-rate", type=number(0, above=True), default=default.learning_rate)
+    parser.add_argument("--weight-decay", type=number(0), default=default.weight_decay)
+    parser.add_argument("--smoothing", type=number(0, 0.5), default=default.smoothing, help="label smoothing")
+    parser.add_argument("--seed", type=whole(0), default=default.seed)
+    parser.add_argument("--no-bf16", dest="bf16", action="store_false", help="float32 even where bfloat16 is faster")
+    parser.add_argument("--threads", type=whole(0), default=0, help="threads of PyTorch (default: its own choice)")
+    parser.add_argument("--workers", type=whole(0), default=0, help="processes that cut crops (default: %(default)s)")
+    parser.add_argument(
+        "--jobs", type=whole(1), default=os.cpu_count() or 1, metavar="N", help="processes that register and judge"
+    )
+    parser.set_defaults(main=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Register, train, choose the threshold, export, judge."""
+    import torch
+
+    from build_engine.cli.progress import log_to, training_bar
+    from build_engine.training.checkpoint import FILE
+    from build_engine.training.finetune import finetune, load_start
+    from build_engine.training.parallel import joined, left
+    from edge_agent.engines.artifact import shipped_model
+
+    output: Path = arguments.output
+    if not arguments.resume and (output / FILE).exists():
+        raise UsageError("holds a run already", where=str(output), mend="name another folder or add --resume")
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    parallel = joined()
+    try:
+        settings = _settings(arguments)
+        start = load_start(arguments.start or shipped_model())
+        if settings.crop % start[0].multiple:
+            raise UsageError(f"--crop must be a multiple of {start[0].multiple}, but got {settings.crop}")
+        if parallel.first:
+            output.mkdir(parents=True, exist_ok=True)
+            log_to(output / "train.log")
+        held_back, training, validation = _data(arguments, settings, parallel)
+        with training_bar(settings.iterations, shown=parallel.first) as bar:
+            last = finetune(
+                start,
+                training,
+                validation,
+                output,
+                settings,
+                workers=arguments.workers,
+                resume=arguments.resume,
+                progress=bar,
+                parallel=parallel,
+            )
+    finally:
+        left()
+    if parallel.first:
+        _finish(arguments, settings, last, held_back, training, validation)
+    return 0
+
+
+def _settings(arguments: argparse.Namespace) -> FinetuneSettings:
+    chosen = {
+        field.name: getattr(arguments, field.name)
+        for field in fields(FinetuneSettings)
+        if field.name in arguments and field.name not in {"start", "margin"}
+    }
+    margin = arguments.margin if arguments.margin is not None else 8.0 if arguments.deeppcb else 0.0
+    return FinetuneSettings(margin=margin, **chosen)
+
+
+def _data(
+    arguments: argparse.Namespace, settings: FinetuneSettings, parallel: Parallel
+) -> tuple[list[AnnotatedPair], list[RegisteredPair], list[RegisteredPair]]:
+    """The pairs kept back, and both parts registered: by the first process; the others read what it has written."""
+    from build_engine.datasets import read_deeppcb, read_pairs
+    from build_engine.datasets.registering import read_index, register_all
+    from build_engine.datasets.splitting import split
+
+    everything = read_deeppcb(arguments.deeppcb) if arguments.deeppcb else read_pairs(arguments.pairs)
+    folder = arguments.output / REGISTERED
+    if parallel.first:
+        for line in register_all(everything, folder, settings.margin, jobs=arguments.jobs).refused:
+            print(f"left out, {line}")
+    parallel.agree(True)  # the others wait here until the arrays are written
+    registered = {pair.name: pair for pair in read_index(folder)[1].pairs}
+    usable = [pair for pair in everything if pair.name in registered]
+    training, held_back = split(
+        usable, settings.validation_share, settings.seed, whole_folders=settings.split == "folders"
+    )
+    return list(held_back), [registered[p.name] for p in training], [registered[p.name] for p in held_back]
+
+
+def _finish(
+    arguments: argparse.Namespace,
+    settings: FinetuneSettings,
+    last: Checkpoint,
+    held_back: list[AnnotatedPair],
+    training: list[RegisteredPair],
+    validation: list[RegisteredPair],
+) -> None:
+    from build_engine.evaluation.evaluation import evaluate, write_pictures
+    from build_engine.evaluation.registered import THRESHOLDS, TILE, choose_threshold, scores_by_threshold
+    from build_engine.evaluation.report import table
+    from build_engine.model_card import write_card
+    from build_engine.onnx_export import export
+    from build_engine.training.curves import draw_curves
+    from build_engine.training.finetune import JUDGED_AT
+    from edge_agent.engines import load_engine
+
+    output: Path = arguments.output
+    draw_curves(last.history, output / "curves.png")
+    model = output / MODEL
+    network, name = last.network(), last.settings.network
+
+    def write(threshold: float) -> None:
+        export(network, model, name=name, version="finetuned", threshold=threshold, size=TILE)
+
+    write(JUDGED_AT)
+    engine = load_engine(model)
+    scores = scores_by_threshold(engine, validation, THRESHOLDS, settings.margin)
+    engine.close()
+    threshold = choose_threshold(scores)
+    write(threshold)
+    source: Path = arguments.deeppcb or arguments.pairs
+    counts = f"{len(training)} pairs of {source.name}, {len(validation)} more to validate on"
+    card = write_card(last, model, counts)
+    lines = ["threshold      AP       P       R      F1"] + [
+        f"{at:9.2f}  {figures.average_precision:.4f}  {figures.precision:.4f}  {figures.recall:.4f}  {figures.f1:.4f}"
+        for at, figures in scores.items()
+    ]
+    report, inspections = evaluate(held_back, model, threshold=None, jobs=arguments.jobs)
+    text = "\n".join([counts, "", *lines, "", f"chosen: {threshold:g}. The product with it on the same pairs:", ""])
+    text += table(report)
+    (output / REPORT).write_text(text + "\n", encoding="utf-8")
+    title = f"{len(held_back)} validation pairs of {source.name}"
+    write_pictures(held_back, inspections, report, model, threshold=None, title=title, folder=output)
+    print(text)
+    print(f"\n{model}, {card.name}, {REPORT}, curves.png, precision-recall.png, worst-cases.png")

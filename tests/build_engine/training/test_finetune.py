@@ -1,0 +1,119 @@
+"""build-engine finetune, from annotated pairs to a model with its threshold, and what ends it early."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from build_engine.cli.main import main
+from build_engine.evaluation.detection import Scores
+from build_engine.evaluation.registered import choose_threshold
+from build_engine.networks.similarity_contrast import PairNetwork, build_network
+from build_engine.onnx_export import export
+from build_engine.training.checkpoint import FILE, Checkpoint
+from build_engine.training.data import Batch
+from build_engine.training.finetune import load_start
+from build_engine.training.loop import fit, fresh
+from build_engine.training.parallel import Parallel
+from build_engine.training.settings import FinetuneSettings
+from edge_agent.engines import load_engine
+from tests.support.boards import write_pairs
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    file = tmp_path_factory.mktemp("start") / "tiny.onnx"
+    export(build_network("compact", 0.25), file, name="compact", version="1", threshold=0.5, size=(96, 160))
+    return file
+
+
+def command(data: Path, start: Path, output: Path, *more: str) -> list[str]:
+    arguments = ["finetune", "--pairs", str(data), "--from", str(start), "--output", str(output), "--crop", "96"]
+    return [*arguments, "--batch", "2", "--validate-every", "2", "--jobs", "1", *more]
+
+
+def test_the_command_leaves_a_model_with_a_threshold_chosen_on_pairs_kept_back(
+    tmp_path: Path, start: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, output = write_pairs(tmp_path / "pairs", 4, masks=True), tmp_path / "run"
+    assert main(command(data, start, output, "--iterations", "2", "--validation-share", "0.25")) == 0
+    assert {"model.onnx", "model.md", "validation.txt", "curves.png", "train.log", FILE} <= {
+        file.name for file in output.iterdir()
+    }
+    info = load_engine(output / "model.onnx").info
+    assert (info.network, info.version) == ("compact", "finetuned")
+    text = (output / "validation.txt").read_text()
+    assert f"chosen: {info.threshold:g}" in text
+    assert "3 pairs of pairs, 1 more to validate on" in text
+    assert "build-engine finetune" in (output / "model.md").read_text()
+    assert main(command(data, start, output)) == 2
+    assert "--resume" in capsys.readouterr().err
+
+
+def test_what_a_run_left_can_be_started_from(tmp_path: Path) -> None:
+    first = run([0.5, 0.8], tmp_path)
+    network, name = load_start(tmp_path)
+    assert name == "compact"
+    assert (network.state_dict()["stages.1.0.0.weight"] == first.best["stages.1.0.0.weight"]).all()
+
+
+def test_one_pair_is_refused_because_nothing_would_be_left_to_validate_on(
+    tmp_path: Path, start: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command(write_pairs(tmp_path / "pairs", 1), start, tmp_path / "run")) == 2
+    assert "1 pairs cannot be divided" in capsys.readouterr().err
+
+
+def test_a_crop_that_does_not_suit_the_network_is_refused(
+    tmp_path: Path, start: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command(write_pairs(tmp_path / "pairs", 2), start, tmp_path / "run"), "--crop", "100"]) == 2
+    assert "--crop must be a multiple of 32, but got 100" in capsys.readouterr().err
+
+
+def run(figures: list[float], output: Path, **changed: int) -> Checkpoint:
+    """A run whose validations give these figures, one an iteration."""
+    settings = replace(
+        FinetuneSettings(network="compact", width=0.25, iterations=len(figures), batch=1, bf16=False, validate_every=1),
+        **changed,
+    )
+    rng = np.random.default_rng(0)
+    pictures = torch.from_numpy(rng.integers(0, 256, (1, 64, 64, 3), dtype=np.uint8))
+    batch: Batch = pictures, pictures, torch.zeros(1, 1, 64, 64)
+    told = iter(figures)
+
+    def validate(network: PairNetwork) -> dict[str, float]:
+        return {"average_precision": next(told)}
+
+    class Silent:
+        def update(self, iteration: int, loss: float) -> None: ...
+
+    batches = [batch] * len(figures)
+    return fit(fresh(settings), batches, validate, output, parallel=Parallel(), progress=Silent())
+
+
+def test_a_run_ends_when_the_validation_gets_no_better_and_keeps_the_best(tmp_path: Path) -> None:
+    last = run([0.5, 0.8, 0.7, 0.8, 0.6, 0.9, 0.9], tmp_path, patience=3)
+    assert last.iteration == 5
+    second = run([0.5, 0.8], tmp_path, patience=0)
+    for name, value in last.network().state_dict().items():
+        if value.dtype.is_floating_point and "running" not in name:
+            torch.testing.assert_close(value, second.averaged[name], rtol=0.2, atol=0.01)
+    assert any((last.best[name] != last.averaged[name]).any() for name in last.best)
+
+
+def test_a_run_without_patience_goes_to_its_end(tmp_path: Path) -> None:
+    assert run([0.9, 0.1, 0.1, 0.1, 0.1], tmp_path, patience=0).iteration == 5
+
+
+def test_of_thresholds_about_as_good_the_lowest_is_chosen() -> None:
+    def scores(f1: float) -> Scores:
+        return Scores(1, 1, 1, f1, f1, f1, f1, f1, 0.5, ())
+
+    f1 = {0.1: 0.95, 0.2: 0.9895, 0.3: 0.99, 0.4: 0.9, 0.5: 0.99}
+    assert choose_threshold({threshold: scores(value) for threshold, value in f1.items()}) == 0.2
