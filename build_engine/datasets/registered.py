@@ -14,8 +14,8 @@ from build_engine.datasets.annotated_pair import AnnotatedPair, Box, DatasetErro
 from edge_agent.errors import MatecheckError, StorageError
 from edge_agent.images import read_image
 from edge_agent.inspection.inspection import Inspection
-from edge_agent.inspection.inspector import Registrar
 from edge_agent.inspection.recipe import Polygon, Recipe
+from edge_agent.inspection.registration import Registrar
 
 SMALLEST_SIDE = 6  # pixels that shrinking leaves of a box at least
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from build_engine.datasets.registered import RegisteredPair, unpack
 from build_engine.evaluation.detection import ImageDetections, Scores, official
@@ -51,16 +50,14 @@ class NetworkEngine(Engine):
 
 @dataclass(frozen=True)
 class Looked:
-    """What an engine sees of a pair: its score maps at each scale, before any threshold."""
+    """What an engine sees of a pair, before any threshold."""
 
     pair: RegisteredPair
-    maps: list[NDArray[np.float32]]
-    size: tuple[int, int]
+    scores: tiles.TileScores
 
     def detections(self, threshold: float) -> ImageDetections:
         """The product's components at a threshold, those too short for its default limit among them."""
-        score = tiles.merge_scales(self.maps, Recipe.scales, self.size, threshold)
-        found, _ = find_components(score, threshold)
+        found, _ = find_components(self.scores.merged(threshold), threshold)
         return ImageDetections(
             np.array([component.bbox_px for component in found], np.float64).reshape(-1, 4),
             np.array([component.score for component in found], np.float64),
@@ -72,7 +69,7 @@ def look_at(engine: Engine, pairs: Iterable[RegisteredPair]) -> Iterator[Looked]
     """Each pair through an engine."""
     for pair in pairs:
         test, template, _ = unpack(np.asarray(pair.read()))
-        yield Looked(pair, tiles.look(engine, test, template, Recipe.scales), test.shape[:2])
+        yield Looked(pair, tiles.look(engine, test, template, Recipe.scales))
 
 
 def scores_by_threshold(
