@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from build_engine.cli.numbers import whole
+from build_engine.training.settings import MIXTURES
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -13,7 +14,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser("samples", help="draw a contact sheet of synthetic training pairs")
     parser.add_argument("--photographs", type=Path, required=True, help="folder of photographs, any subject")
     parser.add_argument(
-        "--recipe", choices=("default", "paper"), default="default", help="mixture (default: %(default)s)"
+        "--recipe",
+        choices=MIXTURES,
+        default="default",
+        help="mixture (default: %(default)s)",
     )
     parser.add_argument("--seed", type=whole(0), default=0, help="default: %(default)s")
     parser.add_argument("--count", type=whole(1), default=32, help="number of pairs (default: %(default)s)")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 from dataclasses import fields
 from pathlib import Path
 
 from build_engine.cli import train_single
 from build_engine.cli.numbers import number, whole
-from build_engine.training.settings import TrainingSettings
+from build_engine.training.settings import MIXTURES, TrainingSettings
 from edge_agent.errors import UsageError
 
 
@@ -28,7 +29,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--width", type=number(0, 16, above=True), default=default.width, help="factor on all channel numbers"
     )
     parser.add_argument("--norm", choices=("instance", "layer", "batch"), default=default.norm)
-    parser.add_argument("--recipe", choices=("default", "paper"), default=default.recipe, help="mixture of pairs")
+    parser.add_argument("--recipe", choices=MIXTURES, default=default.recipe, help="mixture of pairs")
     parser.add_argument("--iterations", type=whole(1), help="(default: the network's own)")
     parser.add_argument("--batch", type=whole(1), help="(default: the network's own)")
     parser.add_argument("--learning-rate", type=number(0, above=True), help="(default: the network's own)")
@@ -45,6 +46,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(arguments: argparse.Namespace) -> int:
     """Train with a progress bar on stderr; started by torchrun, as one of several processes."""
     if arguments.network in train_single.NETWORKS:
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise UsageError(f"--network {arguments.network} trains in one process", mend="start it without torchrun")
         return train_single.run(arguments)
     if arguments.photographs is None:
         raise UsageError(f"--network {arguments.network} needs --photographs", mend="name a folder of photographs")

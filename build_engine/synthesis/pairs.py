@@ -7,7 +7,7 @@ many workers make it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -64,7 +64,7 @@ PAPER = Recipe(
     fills=fills.PAPER_FUSION,
     shapes=((shapes.polygon, 1.0),),
 )
-RECIPES = {"default": Recipe(), "paper": PAPER}
+RECIPES = {"default": Recipe(), "paper": PAPER, "paper-colour": replace(PAPER, fills=fills.PAPER_COLOUR)}
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import ClassVar
 
+MIXTURES = ("default", "paper", "paper-colour")  # the names in synthesis.pairs.RECIPES
+
 
 @dataclass(frozen=True)
 class TrainingSettings:

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from build_engine.networks.similarity_contrast import PairNetwork
-from build_engine.synthesis.pairs import RECIPES
+from build_engine.synthesis.pairs import RECIPES, Recipe
 from build_engine.training.checkpoint import FILE, Checkpoint
 from build_engine.training.data import TRAINING, VALIDATION, Batch, SyntheticPairs, batches
 from build_engine.training.loop import Figures, Objective, Progress, fit, fresh
@@ -31,8 +31,19 @@ def train(
     resume: bool,
     progress: Progress,
     parallel: Parallel = ALONE,
+    recipe: Recipe | None = None,
 ) -> Checkpoint:
     """Train, or go on with the checkpoint in `output`; returns the last checkpoint.
+
+    Args:
+        photographs: folder of the backgrounds.
+        output: folder of the checkpoint.
+        settings: of the run.
+        workers: processes that make pairs; 0: this one.
+        resume: go on with the checkpoint in `output`, with its settings but for the iterations.
+        progress: told after every step.
+        parallel: the processes of the run.
+        recipe: mixture of pairs; None is the one that the settings name.
 
     Raises:
         ImageError: no photographs.
@@ -44,14 +55,14 @@ def train(
     if resume:
         run = Checkpoint.load(output / FILE)
         run.settings = replace(run.settings, iterations=settings.iterations)
-    recipe, left = RECIPES[settings.recipe], settings.iterations - run.iteration
+    mixture, left = recipe or RECIPES[settings.recipe], settings.iterations - run.iteration
     pairs = SyntheticPairs(
-        photographs, TRAINING, recipe, settings.seed + 1000, settings.batch, run.iteration, left, share
+        photographs, TRAINING, mixture, settings.seed + 1000, settings.batch, run.iteration, left, share
     )
     held_back: list[Batch] = []
     if parallel.first:
         log.info("photographs=%d", len(pairs.photographs.files))
-        kept = SyntheticPairs(photographs, VALIDATION, recipe, 1, 8, 0, VALIDATION_PAIRS // 8)
+        kept = SyntheticPairs(photographs, VALIDATION, mixture, 1, 8, 0, VALIDATION_PAIRS // 8)
         held_back = list(batches(kept, workers))
     return fit(
         run,
