@@ -1,6 +1,7 @@
 # make demo   watch the product at work (PARTS=n for another number of parts)
 # make test   everything that must hold before a commit: style, types, tests
 # make test-gpu   the TensorRT back end on a GPU that is not there: compiles pycuda once (minutes), then takes seconds
+# make test-jetson   on a device: proves the engine there and prints what it measures; docs/jetson.md
 # make audit  bandit, pip-audit (asks the package index for known vulnerabilities), shellcheck, the units' exposure
 # make bundle a folder to install devices from, without a network (TARGET=jetpack6, jetpack7 or this machine)
 # make deb    the same as a Debian package
@@ -47,6 +48,12 @@ bundle: $(VENV)/bin/pip
 
 deb: $(VENV)/bin/pip
 	@$(VENV)/bin/python systemd/make_deb.py --target $(TARGET) --extras "$(EXTRAS)"
+
+# On a device: JetPack's own TensorRT is seen through --system-site-packages.
+test-jetson:
+	test -x .venv-jetson/bin/pip || $(PYTHON) -m venv --system-site-packages .venv-jetson
+	.venv-jetson/bin/pip install --quiet --editable ".[jetson]" "pytest>=8"
+	.venv-jetson/bin/python -m pytest -m jetson tests/jetson
 
 # The stamps stand for the packages: they are installed again only when setup.py has changed.
 $(VENV)/.demo: setup.py | $(VENV)/bin/pip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import shutil
 import threading
@@ -25,7 +26,10 @@ from edge_agent.engines.manifest import MANIFEST, MODEL, PLAN, CalibrationRecord
 from edge_agent.engines.onnx_runtime import OnnxRuntimeEngine
 from edge_agent.engines.plan import DeviceInfo
 from edge_agent.engines.tensorrt_log import TensorRtLog
-from edge_agent.errors import StorageError
+from edge_agent.errors import ModelError, StorageError
+from edge_agent.log import event
+
+log = logging.getLogger(__name__)
 
 TIMING_CACHE = ".timing-cache"  # beside the artifacts
 LOOK_S = 0.2
@@ -91,6 +95,7 @@ def compile(  # noqa: A001 - what it does is called so everywhere
     options = options or BuildOptions()
     manifest = expected(model, options, here())
     content = read_model(model).content
+    _lint(content, model)
     preflight.check_memory(options.workspace_mb)
     preflight.check_disk(folder, len(content))
     plan, layers = _in_a_thread(content, options, folder.parent / TIMING_CACHE, told)
@@ -105,6 +110,21 @@ def compile(  # noqa: A001 - what it does is called so everywhere
         raise StorageError(what, where=str(folder), mend="check free space and permissions") from error
     manifest.write(folder)
     return manifest
+
+
+def _lint(content: bytes, model: Path) -> None:
+    """Refuse what TensorRT would silently compute in float, where onnx is installed; a device may do without it."""
+    try:
+        import onnx  # noqa: PLC0415
+
+        from build_engine.precision.lint import lint  # noqa: PLC0415
+    except ImportError as error:
+        log.info(event("lint-left-out", why=error))
+        return
+    findings = lint(onnx.load_from_string(content))
+    if findings:
+        more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
+        raise ModelError(f"{findings[0].node}: {findings[0].what}{more}", where=str(model), mend=findings[0].mend)
 
 
 def _in_a_thread(content: bytes, options: BuildOptions, cache: Path, told: Told) -> tuple[bytes, list[Layer]]:

@@ -109,5 +109,5 @@ def _told(folder: Path, each: bool) -> int:
     if each:
         print(table(layers))
     print(f"  {summary(layers)}")
-    print(f"  compare it: build-engine verify {folder} …; take it: calibrate activate {folder.name}")
+    print(f"  compare it with FP32: build-engine verify {folder} --pairs …")
     return 0

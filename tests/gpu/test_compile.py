@@ -11,6 +11,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 
 from build_engine.cli.main import main
@@ -149,6 +151,28 @@ def test_what_this_device_cannot_do_is_refused_before_anything_is_built(
 ) -> None:
     assert compiled(model, store, *options) == 2
     assert reason in capsys.readouterr().err
+    assert store.names() == []
+
+
+def test_a_graph_that_tensorrt_would_read_wrongly_is_refused_by_our_lint(
+    cuda: FakeCuda, model: Path, store: EngineStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    graph = onnx.load(model)
+    half = onnx.numpy_helper.from_array(np.float32(0.5), "q_scale")
+    zero = onnx.numpy_helper.from_array(np.uint8(0), "q_zero")  # taken, and silently read as int8
+    graph.graph.initializer.extend([half, zero])
+    make = onnx.helper.make_node
+    place = next(number for number, node in enumerate(graph.graph.node) if node.op_type == "AveragePool")
+    pool = graph.graph.node[place]
+    for node in (
+        make("DequantizeLinear", ["q", "q_scale", "q_zero"], ["dq"], name="the-dq"),
+        make("QuantizeLinear", [pool.input[0], "q_scale", "q_zero"], ["q"], name="the-q"),
+    ):
+        graph.graph.node.insert(place, node)
+    pool.input[0] = "dq"
+    onnx.save(graph, model)
+    assert compiled(model, store) == 2
+    assert "the-q: " in capsys.readouterr().err
     assert store.names() == []
 
 
