@@ -89,7 +89,9 @@ def read_list(path: Path, recipes: Recipes, region: str = "", mm_per_px: str = "
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
+            # csv refuses a zero byte up to Python 3.10, and with it the whole list
+            lines = (line.replace("\0", "\N{REPLACEMENT CHARACTER}") for line in file)
+            reader = csv.DictReader(lines, skipinitialspace=True)
             header = [str(name).strip() for name in reader.fieldnames or []]
             reader.fieldnames = header
             missing = [name for name in REQUIRED if name not in header]

@@ -14,7 +14,10 @@ from tests.support.agent import AgentFolder, AgentProcess
         ({"engine": {"model": "no-model.onnx"}}, "no-model.onnx: cannot be read"),
         ({"engine": {"model": "recipe/template.png"}}, "template.png: is no model that ONNX Runtime can load"),
         ({"mqtt": {"prot": 1883}}, 'prot = 1883 is an unknown key; did you mean "port"?'),
-        ({"results": {"folder": "agent.toml/results"}}, "cannot be used"),
+        (
+            {"results": {"folder": "agent.toml/results"}},
+            "agent.toml/results/archive: cannot be written: Not a directory",
+        ),
     ],
 )
 def test_wrong_configuration_is_one_clear_line(

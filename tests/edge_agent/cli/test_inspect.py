@@ -173,7 +173,7 @@ def test_a_wrong_row_spoils_that_row_alone(desk: Path, capsys: pytest.CaptureFix
     assert "put the region in quotes" in texts[3]
     assert "names no test or no template" in texts[4]
     assert "cannot be read (File name too long)" in texts[5]
-    assert "cannot be read (embedded null byte)" in texts[6]
+    assert "cannot be read (No such file or directory)" in texts[6]
     assert "close the quotes" in texts[8]
 
 
