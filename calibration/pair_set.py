@@ -52,6 +52,10 @@ class Entry:
         return int(self.id[:8], 16) % CHECKED_SHARE == 0
 
 
+# What reading a file raises that a power cut has torn, or that others have written: it counts as not there.
+TORN = (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError)
+
+
 class PairSet:
     """The set in a folder. One process writes at a time (`calibrate collect` holds a lock), any number may read.
 
@@ -64,7 +68,9 @@ class PairSet:
         self._entries: dict[str, Entry] = {}
         try:
             for path in sorted(folder.glob("*.json")):
-                with suppress(ValueError, TypeError, KeyError, AttributeError):  # torn by a power cut: not there
+                with suppress(
+                    ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError
+                ):  # torn by a power cut: not there
                     entry = _entry(json.loads(path.read_bytes()))
                     if path.stem == entry.id and self.picture(entry).is_file():
                         self._entries[entry.id] = entry

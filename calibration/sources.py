@@ -125,7 +125,7 @@ class AgentSource(Source):
         try:
             record = json.loads(path.read_bytes())
             return Candidate(read_image(picture), str(record["recipe"]), int(record["components"]) > 0)
-        except (ValueError, KeyError, TypeError, ImageError):  # torn by a power cut
+        except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError, ImageError):  # torn by a power cut
             return None
         finally:
             path.unlink(missing_ok=True)

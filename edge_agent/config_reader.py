@@ -24,6 +24,7 @@ else:
     import tomli as tomllib
 
 Section = TypeVar("Section")
+MAX_BYTES = 256 * 1024
 
 WORDS: dict[type, str] = {
     str: "a text in quotes",
@@ -55,6 +56,9 @@ class TomlFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
+            size = path.stat().st_size
+            if size > MAX_BYTES:
+                raise ConfigError(f"has {size} bytes, which no agent.toml has", where=str(path), mend="check the path")
             text = path.read_text(encoding="utf-8-sig")
         except FileNotFoundError as error:
             raise ConfigError(
@@ -179,7 +183,10 @@ def _nearest(word: object, known: Sequence[str] | dict[str, Any], what: str) -> 
 def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return f'"{value}"' if isinstance(value, (str, Path)) else str(value)
+    try:
+        return f'"{value}"' if isinstance(value, (str, Path)) else str(value)
+    except RecursionError:  # a dotted key of some hundred levels
+        return "too many levels"
 
 
 def _syntax_error(path: Path, text: str, message: str) -> ConfigError:

@@ -141,7 +141,7 @@ def _asked(request: Path) -> float | None:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                with suppress(ValueError, KeyError, TypeError):
+                with suppress(ValueError, KeyError, TypeError, RecursionError):
                     return min(max(float(json.loads(file.read(4096))["every_s"]), 0.0), 3600.0)
                 return 1.0
     except FileNotFoundError:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 import trustme
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from edge_agent.errors import BrokerError
 from edge_agent.mqtt.connection import Connection, Will
@@ -155,6 +157,21 @@ def test_a_retained_command_is_refused_and_logged(plant: Plant, agent: AgentProc
         plc.wait(lambda: plc.on(f"{OURS}/result"))
         assert all(b'"retained"' not in result for result in plc.on(f"{OURS}/result"))
     agent.wait_for_log("retained commands are refused")
+
+
+def test_no_agent_is_made_to_command_another_by_the_topic_of_its_reply(plant: Plant, agent: AgentProcess) -> None:
+    """The broker refuses the reply; the agent must not lose its connection over it."""
+    properties = Properties(PacketTypes.PUBLISH)
+    properties.ResponseTopic = f"{OTHER}/command/inspect"
+    with plant.client("line3-plc") as plc, plant.client("jetson-08") as other:
+        plc.subscribe(f"{OURS}/#")
+        other.subscribe("#")
+        plc.publish(f"{OURS}/command/inspect", b'{"part_id": "through 07"}', properties=properties)
+        plc.wait(lambda: any(b'"through 07"' in result for result in plc.on(f"{OURS}/result")))
+        plc.publish(f"{OURS}/command/inspect", b'{"part_id": "still there"}')
+        plc.wait(lambda: any(b'"still there"' in result for result in plc.on(f"{OURS}/result")))
+        assert other.heard == []
+        assert b"offline" not in b"".join(plc.on(f"{OURS}/status"))
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
