@@ -101,27 +101,33 @@ class EngineStore:
             old = self._link(CURRENT)
             if old == name:
                 return
-            if old is not None:
-                self._point(PREVIOUS, old)
+            self._point(PREVIOUS, old)
             self._point(CURRENT, name)
 
-    def rollback(self) -> str:
-        """Make the previous artifact current, and the current one previous; the name of the now current one.
+    def rollback(self) -> str | None:
+        """Change current and previous: back to the engine before, and with another call forth again.
+
+        Before the first engine that was ever activated there was none: the model that agent.toml names.
+
+        Returns:
+            The name of the now current artifact; None where that is the model of agent.toml.
 
         Raises:
-            ModelError: there is none to go back to.
+            ModelError: there is nothing to go back to.
             StorageError: the store may not be written.
         """
         with _told(self.folder), self._locked():
-            back = self.previous()
-            if back is None:
+            old, back = self._link(CURRENT), self.previous()
+            if back is not None:
+                self._point(CURRENT, back.name)
+                self._point(PREVIOUS, old)
+                return back.name
+            if old is None:
                 mend = "calibrate status shows what is there, calibrate activate takes one by name"
                 raise ModelError("there is no engine to go back to", where=str(self.folder), mend=mend)
-            old = self._link(CURRENT)
-            self._point(CURRENT, back.name)
-            if old is not None:
-                self._point(PREVIOUS, old)
-            return back.name
+            self._point(PREVIOUS, old)
+            self._point(CURRENT, None)
+            return None
 
     def remove(self, name: str) -> None:
         """Delete an artifact. Raises ModelError if it is current or previous, StorageError if it cannot be deleted."""
@@ -158,8 +164,12 @@ class EngineStore:
             raise ModelError(what, where=str(self.folder / which), mend=mend)
         return self.folder / name
 
-    def _point(self, which: str, name: str) -> None:
-        """One rename: whoever looks sees the old target or the new one."""
+    def _point(self, which: str, name: str | None) -> None:
+        """One rename: whoever looks sees the old target or the new one. None takes the link away."""
+        if name is None:
+            (self.folder / which).unlink(missing_ok=True)
+            _sync(self.folder)
+            return
         aside = self.folder / f".{which}.new"
         aside.unlink(missing_ok=True)
         aside.symlink_to(name)

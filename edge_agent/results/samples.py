@@ -121,7 +121,9 @@ def recipe_key(recipe: Recipe) -> str:
     digest = hashlib.sha256()
     for entry in fields(recipe):
         if entry.name not in {"name", "version", "mm_per_px", "limits"}:
-            digest.update(_content(getattr(recipe, entry.name)))
+            content = _content(getattr(recipe, entry.name))
+            if content != _content(()):  # a recipe of an older version of ours lacks what it does not use
+                digest.update(entry.name.encode() + content)
     return digest.hexdigest()[:16]
 
 

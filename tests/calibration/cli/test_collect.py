@@ -1,5 +1,4 @@
 import fcntl
-import os
 import signal
 import subprocess
 import sys
@@ -79,8 +78,3 @@ def test_only_one_collects_at_a_time(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_too_few_pairs_are_refused_before_anything_starts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["collect", str(line(tmp_path, parts=1)), "--pairs", "10"]) == 2
     assert "too few to tell a good engine from a bad one" in capsys.readouterr().err
-
-
-@pytest.fixture(autouse=True)
-def _same_niceness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "nice", lambda _: 0)  # the tests run in this very process

@@ -46,13 +46,19 @@ def test_activation_remembers_what_was_current_and_rollback_goes_there_and_back(
     assert store.rollback() == "int8"
 
 
-def test_without_a_previous_engine_rollback_is_refused_and_changes_nothing(store: EngineStore) -> None:
+def test_before_the_first_engine_there_was_the_model_of_the_agent_and_rollback_goes_there_too(
+    store: EngineStore,
+) -> None:
     with pytest.raises(ModelError, match="no engine to go back to"):
         store.rollback()
     store.activate("int8")
-    with pytest.raises(ModelError, match="no engine to go back to"):
-        store.rollback()
-    assert store.current() == store.folder / "int8"
+    assert store.rollback() is None
+    assert (store.current(), store.previous()) == (None, store.folder / "int8")
+    assert store.rollback() == "int8"
+    assert (store.current(), store.previous()) == (store.folder / "int8", None)
+    store.rollback()
+    store.activate("fp16")
+    assert store.rollback() is None
 
 
 def test_a_lost_current_engine_is_said_and_rollback_mends_it(store: EngineStore) -> None:
