@@ -43,6 +43,7 @@ from edge_agent.mqtt.events import Incoming
 from edge_agent.mqtt.publisher import MqttPublisher
 from edge_agent.recorder import Recorder
 from edge_agent.registering import RegisteredQueue, Registering
+from edge_agent.results import identifiers
 from edge_agent.results.archive import Archive
 from edge_agent.results.eviction import OutboxLimits
 from edge_agent.results.relief import ReliefOutbox
@@ -87,6 +88,8 @@ class Agent:
         self._disk.look()
         limits = _outbox_limits(settings.results)
         self._outbox = ReliefOutbox(folder / "outbox.sqlite", limits, lambda: self._disk.pictures_welcome)
+        if last_id := self._outbox.last_id():  # the clock may be behind that of the last run
+            identifiers.not_before(last_id)
         alone = self._mode == "command" and settings.camera.live and not camera.on_demand
         self._triggers = TriggerQueue(limit, settings.trigger.deadline_s, self._outbox.accept, alone)
         registered = RegisteredQueue()
@@ -123,6 +126,7 @@ class Agent:
         supervised = [*self._workers, self._commands]
         self._supervisor = Supervisor(supervised, settings.health.hang_s, settings.health.restarts)
         self._health, self._conditions = HealthWatch(settings.health), Conditions()
+        self._clock_steps = 0
         self._watchdog = systemd.Watchdog()
         self._began = time.monotonic()
         self._told_engine = NO_ENGINE
@@ -213,6 +217,9 @@ class Agent:
         ]
         found = [Condition(code, text) for code, text in troubles if text]
         disk = self._disk.look()
+        if self._health.clock_steps != self._clock_steps:
+            self._clock_steps = self._health.clock_steps
+            self._publisher.retry_now()  # it may have been the clock that certificates were refused for
         self._tell([*found, *([disk] if disk else []), *self._health.look()])
         if self._inspecting.engine is not self._told_engine:
             self._told_engine = self._inspecting.engine

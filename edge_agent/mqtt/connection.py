@@ -19,6 +19,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge_agent.errors import BrokerError
+from edge_agent.health import clock_plausible, clock_synced
 from edge_agent.mqtt.credentials import AccessError, default_client_id, read_password, tls_context
 from edge_agent.mqtt.events import Acknowledged, Event, Incoming, Subscribed
 from edge_agent.mqtt.settings import MqttSettings
@@ -32,6 +33,8 @@ SESSION_TAKEN_OVER = 142
 PACKET_TOO_LARGE = "Packet too large"
 # Client identifier, user or password, authorisation, banned, authentication method: time alone mends none of them.
 ACCESS_CODES = frozenset({133, 134, 135, 138, 140})
+
+TIME_CODES = (9, 10)  # OpenSSL: not yet valid, expired
 
 
 class PacketRefusedError(BrokerError):
@@ -266,11 +269,12 @@ class Connection:
 
 def _unreachable(settings: MqttSettings, error: Exception) -> BrokerError:
     if isinstance(error, ssl.SSLCertVerificationError):
-        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        what, mend = (
-            f"its certificate is refused: {error.verify_message}",
-            f"check ca_file and the clock, which says {now}",
-        )
+        what, mend = f"its certificate is refused: {error.verify_message}", "check ca_file and host"
+        if error.verify_code in TIME_CODES:
+            now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+            wrong = "wrong" if not clock_plausible() else "not synchronised" if not clock_synced() else ""
+            what += f", by the clock of this device, which is {wrong}" if wrong else ""
+            mend = f"set the clock, which says {now}; it is tried again" if wrong else f"renew it (it is {now})"
     elif isinstance(error, ssl.SSLError):
         what, mend = f"no TLS connection: {error.reason or error}", "check port and the TLS settings of both sides"
     else:

@@ -67,7 +67,7 @@ class MqttPublisher:
         self._stream = ResultStream(outbox)
         self._largest = LARGEST_PACKET
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
-        self._stopping = threading.Event()
+        self._stopping, self._hurry = threading.Event(), threading.Event()
         self._connected = threading.Event()
         self._progress = threading.Condition()
         self._said: set[str] = set()
@@ -96,6 +96,10 @@ class MqttPublisher:
         """A new result is in the outbox."""
         with suppress(OSError):  # full: enough wake-ups wait already; closed: nobody listens any more
             self._wake_sender.send(b"w")
+
+    def retry_now(self) -> None:
+        """End the pause between two attempts to connect, if it is one: something has changed."""
+        self._hurry.set()
 
     def set_status(self, status: Mapping[str, Any]) -> None:
         """Say this, retained; now, or at the next connection. It holds `state`, `why` and what else is known."""
@@ -152,6 +156,7 @@ class MqttPublisher:
         """Say "stopped", retained, disconnect, and end the thread. Results that wait stay in the outbox."""
         self._stopped_why = why
         self._stopping.set()
+        self._hurry.set()
         self.wake()
         if self._thread.is_alive():
             self._thread.join(GOODBYE_S + 2 * IDLE_S)
@@ -174,7 +179,8 @@ class MqttPublisher:
     def _run(self) -> None:
         while not self._stopping.is_set():
             pause = self._attempt()
-            self._stopping.wait(pause)
+            self._hurry.wait(pause)
+            self._hurry.clear()
 
     def _attempt(self) -> float:
         """One connection, from beginning to end; returns how long to wait before the next."""

@@ -187,6 +187,15 @@ class Outbox:
         """The highest number in use."""
         return self._counter("last_seq")
 
+    def last_id(self) -> str | None:
+        """The greatest identifier of the newest results and accepted triggers; None where there are none."""
+        with self._database.transaction(durable=False) as connection:
+            (greatest,) = connection.execute(
+                "SELECT max(id) FROM (SELECT id FROM (SELECT id FROM result ORDER BY seq DESC LIMIT 100) UNION ALL "
+                "SELECT id FROM (SELECT id FROM accepted ORDER BY number DESC LIMIT 100))"
+            ).fetchone()
+        return None if greatest is None else str(greatest)
+
     def evictions(self) -> Evictions:
         """What had to go because the outbox was full."""
         with self._database.transaction(durable=False) as connection:

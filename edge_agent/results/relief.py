@@ -184,6 +184,12 @@ class ReliefOutbox(Outbox):
         """The highest number in use."""
         return self._last
 
+    def last_id(self) -> str | None:
+        """The greatest identifier in use."""
+        with self._gate:
+            known = [super().last_id(), self._memory.last_id() if self._memory else None]
+        return max((identifier for identifier in known if identifier), default=None)
+
     def evictions(self) -> Evictions:
         """What had to go because the outbox was full."""
         with self._gate:
