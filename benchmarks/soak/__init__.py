@@ -1,0 +1,1 @@
+"""Long tests with faults, one command each: see benchmarks/README.md."""
