@@ -1,1 +1,1 @@
-"""Long tests with faults, one command each: see benchmarks/README.md."""
+"""Long runs with real faults: real broker, real processes. `make soak` runs them, each writes its result as text."""
