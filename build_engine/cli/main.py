@@ -10,7 +10,10 @@ from importlib import import_module
 from edge_agent import __version__
 from edge_agent.cli.command import run_command
 
-SUBCOMMANDS = ("samples", "train", "finetune", "evaluate", "export", "quantize", "compile", "verify", "ensure")
+SUBCOMMANDS = (
+    *("samples", "train", "finetune", "evaluate", "export", "import_model"),
+    *("quantize", "compile", "verify", "ensure"),
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -15,7 +15,7 @@ VISIBLE = 0.03  # mean difference from which a picture counts as spoilt
 
 
 def spoil(pictures: Tensor) -> tuple[Tensor, Tensor]:
-    """A pseudo-anomaly in each picture, of one of five kinds.
+    """A pseudo-anomaly in each picture, of one of six kinds.
 
     Args:
         pictures: float [N, C, S, S] in 0..1.
@@ -33,6 +33,7 @@ def spoil(pictures: Tensor) -> tuple[Tensor, Tensor]:
         torch.lerp(pictures, pictures.amin((2, 3), keepdim=True).expand_as(pictures), where),  # something missing
         torch.maximum(pictures, moved * rectangles(pictures, 0.06, 0.5)),  # something added
         distort(pictures, 0.25),
+        transform(pictures, math.pi, 0.4, 0.5, 0.2),  # turned, sheared
     ]
     chosen = torch.randint(len(kinds), (len(pictures),))
     spoilt = torch.stack(kinds)[chosen, torch.arange(len(pictures))]
