@@ -1,0 +1,103 @@
+"""The agent is killed (SIGKILL) at random moments while a line triggers it."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from benchmarks.record import record, run
+from benchmarks.soak.rig import IN_FLIGHT, Broker, Line, model_of, quick_agent, verdict_of
+from edge_agent.results.outbox import Outbox
+from tests.support.agent import AgentProcess
+
+CLAIM = (
+    "every accepted trigger has exactly one result id, none is lost, duplicates come only with the same id and content"
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--triggers", type=int, default=20_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=240.0, help="stop after so long, and say how far it came")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="matecheck-soak-") as scratch:
+        broker = Broker(Path(scratch) / "broker").start()
+        try:
+            config = quick_agent(Path(scratch) / "agent", broker.port, trigger={"queue": 16, "deadline_s": 60.0})
+            began = time.monotonic()
+            with Line(broker.port) as line:
+                kills = _run(line, config, options)
+                text = _judge(line, config, kills, time.monotonic() - began)
+        finally:
+            broker.stop()
+        data = (
+            f"a line with {IN_FLIGHT} parts under way; {options.kills} kills in {options.triggers} triggers asked for"
+        )
+        record("soak.killed", claim=CLAIM, data=data, model=model_of(config), result=text, keep=True)
+
+
+def _run(line: Line, config: Path, options: argparse.Namespace) -> int:
+    """Trigger and kill until both numbers are reached; returns the number of kills."""
+    chance = random.Random(options.seed)
+    kills, end = 0, time.monotonic() + 60 * options.minutes
+    while (line.answered < options.triggers or kills < options.kills) and time.monotonic() < end:
+        share = (options.triggers - line.answered) / max(options.kills - kills, 1)
+        until = line.answered + max(1, round(chance.uniform(0.2, 1.8) * share))
+        with AgentProcess(config) as agent:
+            _trigger(line, until)
+            time.sleep(chance.uniform(0.0, 0.2))
+            agent.process.kill()
+            agent.process.wait(30)
+            kills += 1
+    with AgentProcess(config) as agent:
+        line.wait(lambda: not line.open_triggers(), 300)
+        agent.stop()
+    return kills
+
+
+def _trigger(line: Line, until: int) -> None:
+    while line.answered < until:
+        before = line.answered
+        line.trigger()
+        # nobody answers while the agent starts: the trigger is repeated, as a PLC does after its time-out
+        line.wait(lambda before=before: line.answered > before, 0.5)  # type: ignore[misc]
+        line.wait(lambda: line.open_triggers() < IN_FLIGHT, 30)
+
+
+def _judge(line: Line, config: Path, kills: int, took_s: float) -> str:
+    lost = [result_id for result_id in line.accepted if result_id not in line.results]
+    two = [result_id for result_id, payloads in line.results.items() if len(payloads) > 1]
+    unasked = [result_id for result_id in line.results if result_id not in line.accepted]
+    seqs = sorted(set(line.seqs))
+    missing = seqs[-1] - len(seqs) if seqs else 0
+    outbox = Outbox(config.parent / "results" / "outbox.sqlite")
+    open_on_disk = len(outbox.unanswered())
+    outbox.close()
+    verdicts = Counter(verdict_of(next(iter(payloads))) for payloads in line.results.values())
+    lines = [
+        f"kills                              {kills}",
+        f"triggers sent, some to no agent    {line.published}",
+        f"accepted (reply received)          {len(line.accepted)}",
+        f"refused (reply received)           {dict(Counter(line.refused))}",
+        f"accepted without a result          {len(lost)}",
+        f"results with two contents          {len(two)}",
+        f"results whose reply a kill cut off  {len(unasked)}",
+        f"results                            {len(line.results)}: {dict(verdicts)}",
+        f"results received twice (same id)   {line.received - len(line.results)}",
+        f"gaps in seq                        {missing}",
+        f"unanswered on disk at the end      {open_on_disk}",
+        f"took                               {took_s:.0f} s",
+        "",
+        "passed" if not (lost or two or missing or open_on_disk) else "FAILED",
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    run(main)
