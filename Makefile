@@ -2,6 +2,7 @@
 # make test   everything that must hold before a commit: style, types, tests
 # make test-gpu   the TensorRT back end on a GPU that is not there: compiles pycuda once (minutes), then takes seconds
 # make test-jetson   on a device: proves the engine there and prints what it measures; docs/jetson.md
+# make soak   hours of real faults: kills, broker outages, power cuts, a weekend's backlog; results as text in benchmarks/
 # make audit  bandit, pip-audit (asks the package index for known vulnerabilities), shellcheck, the units' exposure
 # make bundle a folder to install devices from, without a network (TARGET=jetpack6, jetpack7 or this machine)
 # make deb    the same as a Debian package
@@ -12,7 +13,7 @@ PARTS ?= 20
 TARGET ?= this
 EXTRAS ?=
 
-.PHONY: demo test test-gpu audit bundle deb mosquitto aravis clean
+.PHONY: demo test test-gpu soak audit bundle deb mosquitto aravis clean
 
 demo: $(VENV)/.demo
 	@$(VENV)/bin/edge-agent demo --parts $(PARTS)
@@ -22,6 +23,12 @@ test: $(VENV)/.test mosquitto aravis
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
 	PATH="$$PATH:/usr/sbin" $(VENV)/bin/pytest
+
+soak: $(VENV)/.test mosquitto
+	for run in killed broker_rounds power_cut weekend; do \
+		PATH="$$PATH:/usr/sbin" $(VENV)/bin/python -m benchmarks.soak.$$run || exit 1; \
+	done
+	PATH="$$PATH:/usr/sbin" $(VENV)/bin/python -m benchmarks.trigger_to_result
 
 # Its own process: a driver that is made up stands in the way of a real one.
 test-gpu: $(VENV)/.gpu
