@@ -25,7 +25,7 @@ test: $(VENV)/.test mosquitto aravis
 	PATH="$$PATH:/usr/sbin" $(VENV)/bin/pytest
 
 soak: $(VENV)/.test mosquitto
-	for run in killed broker_rounds power_cut weekend; do \
+	for run in killed broker_rounds power_cut weekend long_run; do \
 		PATH="$$PATH:/usr/sbin" $(VENV)/bin/python -m benchmarks.soak.$$run || exit 1; \
 	done
 	PATH="$$PATH:/usr/sbin" $(VENV)/bin/python -m benchmarks.trigger_to_result
