@@ -31,7 +31,7 @@ from edge_agent.engines import load_engine
 NAME = "ablation"
 CLAIM = "which of the paper's choices (instance norm, label smoothing, image fusion) help at a fraction of its budget"
 WIDTH, SIZE, DIFFERENCES = 0.125, 160, (5, 8)  # as dense as the paper's 12 to 19 on pictures of 256 px
-ITERATIONS, PAIRS = 800, 60
+ITERATIONS, PAIRS = 500, 40
 THRESHOLD = 0.1  # the paper's
 
 
@@ -107,7 +107,7 @@ def _result(number: int, seed: int, arguments: argparse.Namespace) -> dict[str, 
         warm_up=100,
         positive_weight=1.0,
         averaging=0.99,
-        validate_every=400,
+        validate_every=250,
         seed=seed,
     )
     last = train(
