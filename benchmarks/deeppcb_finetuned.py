@@ -23,7 +23,7 @@ from edge_agent.engines import load_engine
 
 NAME = "deeppcb_finetuned"
 CLAIM = "fine-tuned on 800 DeepPCB training pairs: official AP >= 0.99, F1 >= 0.99 at the exported threshold"
-OPTIONS = ("--split", "pairs", "--iterations", "1200")
+OPTIONS = ("--split", "pairs", "--iterations", "800")
 CURVES = REPOSITORY / "docs" / "images" / "finetune-curves.png"
 
 

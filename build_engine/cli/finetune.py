@@ -181,7 +181,6 @@ def _finish(
     from build_engine.model_card import write_card
     from build_engine.onnx_export import export
     from build_engine.training.curves import draw_curves
-    from build_engine.training.finetune import JUDGED_AT
     from edge_agent.engines import load_engine
 
     output: Path = arguments.output
@@ -192,7 +191,7 @@ def _finish(
     def write(threshold: float) -> None:
         export(network, model, name=name, version="finetuned", threshold=threshold, size=TILE)
 
-    write(JUDGED_AT)
+    write(THRESHOLDS[0])
     engine = load_engine(model)
     scores = scores_by_threshold(engine, validation, THRESHOLDS, settings.margin)
     engine.close()

@@ -17,6 +17,7 @@ from edge_agent.inspection.inspection import Inspection
 from edge_agent.inspection.recipe import Polygon, Recipe
 from edge_agent.inspection.registration import Registrar
 
+GAP = 5  # pixels that are taken off a box towards a neighbour that it would touch
 SMALLEST_SIDE = 6  # pixels that shrinking leaves of a box at least
 
 
@@ -100,13 +101,20 @@ def _mask(pair: AnnotatedPair, margin: float, shape: tuple[int, ...]) -> NDArray
 
 
 def mask_of_boxes(boxes: tuple[Box, ...], margin: float, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Boxes filled, each made smaller by the margin on every side but not below SMALLEST_SIDE; uint8 [H, W]."""
-    mask = np.zeros(shape[:2], np.uint8)
-    for x0, y0, x1, y1 in boxes:
+    """Boxes filled, each made smaller by the margin on every side but not below SMALLEST_SIDE; uint8 [H, W].
+
+    Neighbours are kept GAP px apart on each side, the smaller one on top: what touches is one object to the product.
+    """
+    labels = np.zeros(shape[:2], np.float32)
+    order = sorted(boxes, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]), reverse=True)
+    for label, (x0, y0, x1, y1) in enumerate(order, 1):
         left, right = _shrunk(x0, x1, margin)
         top, bottom = _shrunk(y0, y1, margin)
-        cv2.rectangle(mask, (left, top), (right - 1, bottom - 1), 1, cv2.FILLED)
-    return mask
+        cv2.rectangle(labels, (left, top), (right - 1, bottom - 1), label, cv2.FILLED)
+    window = np.ones((2 * GAP + 1, 2 * GAP + 1), np.uint8)
+    highest = cv2.dilate(labels, window)
+    lowest = cv2.erode(np.where(labels > 0, labels, np.float32(np.inf)), window)
+    return np.asarray((labels > 0) & (highest == lowest), np.uint8)
 
 
 def _shrunk(low: float, high: float, margin: float) -> tuple[int, int]:

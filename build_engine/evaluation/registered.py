@@ -17,7 +17,7 @@ from edge_agent.inspection.components import find_components
 from edge_agent.inspection.recipe import Recipe
 
 TILE = (480, 640)
-THRESHOLDS = tuple(round(0.1 + 0.05 * step, 2) for step in range(17))
+THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97)
 AS_GOOD = 0.001  # by how much F1 may be lower for the sake of a lower threshold: a missed object costs the most
 
 

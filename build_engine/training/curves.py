@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 # figures of a validation, and what they are called in the picture
 PIXELS = {"f1_at_0.1": "score ≥ 0.1", "f1_at_0.5": "score ≥ 0.5"}
-BOXES = {"average_precision": "average precision", "best_f1": "best F1", "precision": "precision", "recall": "recall"}
+BOXES = {"average_precision": "average precision", "f1": "F1", "precision": "precision", "recall": "recall"}
 
 
 def draw_curves(history: list[dict[str, float]], file: Path) -> None:

@@ -22,7 +22,7 @@ from build_engine.training.loop import Figures, Progress, bf16_supported, fit, s
 from build_engine.training.parallel import Parallel
 from build_engine.training.settings import FinetuneSettings
 
-JUDGED_AT = 0.3  # score threshold of the validations during training
+JUDGED_AT = (0.3, 0.6, 0.9)  # score thresholds of the validations during training: the best one counts
 RECENTRED_ON = 8  # batches
 ALONE = Parallel()
 
@@ -98,12 +98,14 @@ def _begun(start: tuple[PairNetwork, str], pairs: Sequence[RegisteredPair], sett
 
 
 def judge(network: PairNetwork, validation: Sequence[RegisteredPair], settings: FinetuneSettings) -> Figures:
-    """Figures of a network on validation pairs: average precision and F1 of its boxes by the official protocol."""
+    """Figures of a network's boxes on validation pairs by the official protocol, at the threshold of the best F1."""
     engine = NetworkEngine(network, bf16=settings.bf16 and bf16_supported())
-    scores = scores_by_threshold(engine, validation, (JUDGED_AT,), settings.margin)[JUDGED_AT]
+    scores = max(
+        scores_by_threshold(engine, validation, JUDGED_AT, settings.margin).values(), key=lambda figures: figures.f1
+    )
     return {
         "average_precision": scores.average_precision,
-        "best_f1": scores.best_f1,
         "precision": scores.precision,
         "recall": scores.recall,
+        "f1": scores.f1,
     }

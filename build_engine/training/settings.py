@@ -88,16 +88,17 @@ class FinetuneSettings(TrainingSettings):
     IMPLIED: ClassVar[frozenset[str]] = frozenset({"network", "width", "norm", "start"})
 
     recipe: str = ""
-    iterations: int = 1_800
+    iterations: int = 1_200
     learning_rate: float = 5e-4
     warm_up: int = 100
     decay: float = 0.5
+    positive_weight: float = 1.0
     averaging: float = 0.99
-    validate_every: int = 300
-    select: str = "average_precision"
+    validate_every: int = 400
+    select: str = "f1"
     patience: int = 3
     start: str = ""
-    crop: int = 320
+    crop: int = 256
     margin: float = 0.0
     validation_share: float = 0.2
     split: str = "folders"

@@ -78,3 +78,11 @@ def test_boxes_shrink_by_the_margin_but_do_not_vanish() -> None:
     assert mask[18:32, 18:42].all()
     assert mask[63:69, 63:69].all()
     assert mask.sum() == 14 * 24 + 36
+
+
+def test_boxes_that_touch_become_two_objects() -> None:
+    mask = mask_of_boxes(((10, 10, 50, 50), (46, 20, 80, 60)), 0.0, (100, 100))
+    assert cv2.connectedComponents(mask)[0] - 1 == 2
+    assert mask[15:45, 12:39].all()
+    assert mask[25:55, 57:78].all()
+    assert not mask[25:50, 41:51].any()

@@ -88,7 +88,7 @@ def run(figures: list[float], output: Path, **changed: int) -> Checkpoint:
     told = iter(figures)
 
     def validate(network: PairNetwork) -> dict[str, float]:
-        return {"average_precision": next(told)}
+        return {"f1": next(told)}
 
     class Silent:
         def update(self, iteration: int, loss: float) -> None: ...
