@@ -31,8 +31,8 @@ soak: $(VENV)/.test mosquitto
 	PATH="$$PATH:/usr/sbin" $(VENV)/bin/python -m benchmarks.trigger_to_result
 
 # Its own process: a driver that is made up stands in the way of a real one.
-test-gpu: $(VENV)/.gpu
-	MATECHECK_FAKE_GPU=1 $(VENV)/bin/pytest tests/gpu
+test-gpu: $(VENV)/.gpu mosquitto
+	PATH="$$PATH:/usr/sbin" MATECHECK_FAKE_GPU=1 $(VENV)/bin/pytest tests/gpu
 
 # Exit code 75: what it needs cannot be had here. The tests then say that they did not run.
 $(VENV)/.gpu: $(VENV)/.test tests/support/gpu/install.sh

@@ -98,11 +98,16 @@ class AgentFolder:
 
 
 class AgentProcess:
-    """`edge-agent run` in a process of its own. Use it in a `with` block."""
+    """`edge-agent run` in a process of its own. Use it in a `with` block.
 
-    def __init__(self, config: Path) -> None:
+    Args:
+        config: agent.toml.
+        program: a module, and what it takes before `run`.
+    """
+
+    def __init__(self, config: Path, program: Sequence[str] = ("edge_agent.cli.main",)) -> None:
         self.log_path = config.with_name("agent.log")
-        command = [sys.executable, "-m", "edge_agent.cli.main", "run", str(config)]
+        command = [sys.executable, "-m", *program, "run", str(config)]
         with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(command, stderr=log, env=os.environ | {"OMP_NUM_THREADS": "1"})
 
