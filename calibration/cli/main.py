@@ -10,7 +10,7 @@ from importlib import import_module
 from edge_agent import __version__
 from edge_agent.cli.command import run_command
 
-SUBCOMMANDS = ("run", "collect", "int8", "fp16", "activate", "rollback", "status", "threshold")
+SUBCOMMANDS = ("run", "collect", "int8", "fp16", "activate", "rollback", "status", "scale", "threshold")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
