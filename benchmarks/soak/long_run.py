@@ -95,7 +95,8 @@ def _soak(folder: Path, wanted: int, at_most_s: float) -> tuple[list[Sample], fl
         got, moved = 0, time.monotonic()
         while got < wanted and time.monotonic() - began < at_most_s:
             time.sleep(SAMPLE_S)
-            messages, listener.messages[:] = list(listener.messages), []
+            messages = list(listener.messages)
+            del listener.messages[: len(messages)]
             for verdict in verdicts:
                 verdicts[verdict] += sum(f'"verdict":"{verdict}"'.encode() in message.payload for message in messages)
             got += len(messages)
