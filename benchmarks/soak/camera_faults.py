@@ -90,6 +90,7 @@ def _soak(agent: AgentProcess, parts: Parts, rounds: int) -> str:
     device = GigeCameraProcess()
     try:
         device.plug_in()
+        agent.wait_for_log("mqtt connected", 60)
         agent.wait_for_log("camera-open", 60)
         _wait_for_picture(parts)
         for number in range(rounds):

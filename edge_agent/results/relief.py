@@ -63,6 +63,7 @@ class ReliefOutbox(Outbox):
         self._marks: set[int] = set()  # sent, and the disk does not know it
         self._why = ""
         self._retry_at = 0.0
+        self._evicted = Evictions()
         self._last = super().last_seq
         if (self._folder / "outbox.sqlite").exists():  # of a process that ended while the disk was full
             self._memory = Outbox(self._folder / "outbox.sqlite", IN_MEMORY)
@@ -193,7 +194,9 @@ class ReliefOutbox(Outbox):
     def evictions(self) -> Evictions:
         """What had to go because the outbox was full."""
         with self._gate:
-            disk, memory = super().evictions(), self._memory.evictions() if self._memory else Evictions()
+            with suppress(StorageError):  # a disk that cannot be read either: what was known of it stands
+                self._evicted = super().evictions()
+            disk, memory = self._evicted, self._memory.evictions() if self._memory else Evictions()
         return Evictions(*map(sum, zip(astuple(disk), astuple(memory), strict=True)))
 
     def close(self) -> None:
