@@ -127,7 +127,7 @@ def _one_class(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({"data": str(arguments.one_class), "fps": judged.fps, **judged.report.to_dict()}))
     else:
-        print(f"{table(judged.report)}\n{'pictures a second, one at a time':<34}{judged.fps:7.1f}")
+        print(f"{table(judged.report)}\n{'pictures a second, one at a time':<38}{judged.fps:7.1f}")
     arguments.output.mkdir(parents=True, exist_ok=True)
     sheet = write_sheet(judged, arguments.output / "maps.png")
     print(f"pictures: {sheet}", file=sys.stderr)

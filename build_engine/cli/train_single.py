@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +51,6 @@ def run(arguments: argparse.Namespace) -> int:
     if state and state["network"] != arguments.network:
         raise UsageError(f"holds a run of {state['network']}", where=str(output), mend="name another folder")
     output.mkdir(parents=True, exist_ok=True)
-    _log_to(output / "train.log")
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     history: list[dict[str, float]] = []
@@ -58,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
         history[:] = state["history"]
         single_checkpoint.save(state, output)
 
-    with _Bar() as bar:
+    with _logged(output / "train.log"), _Bar() as bar:
         train = _fusion if arguments.network == "feature-fusion" else _gan
         count = train(arguments, state, save, bar.tell)
     draw_losses(history, output / "curves.png")
@@ -135,9 +136,16 @@ class _Bar:
         self._bar.update(self._tasks[stage], completed=done, loss=loss)
 
 
-def _log_to(file: Path) -> None:
+@contextmanager
+def _logged(file: Path) -> Iterator[None]:
+    """What the training logs goes into the file, and no longer when it has ended."""
     handler = logging.FileHandler(file)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     log = logging.getLogger("build_engine")
     log.addHandler(handler)
     log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        handler.close()

@@ -159,14 +159,14 @@ def table(report: AnomalyReport) -> str:
     """The figures as lines of text."""
 
     def row(name: str, value: float | None) -> str:
-        return f"{name:<34}" + ("      –" if value is None else f"{value:7.4f}")
+        return f"{name:<38}" + ("      –" if value is None else f"{value:7.4f}")
 
     return "\n".join(
         [
-            f"{'pictures (anomalous)':<34}{report.pictures:7d} ({report.anomalous})",
+            f"{'pictures (anomalous)':<38}{report.pictures:7d} ({report.anomalous})",
             row("image AUROC", report.image_auroc),
             row("pixel AUROC", report.pixel_auroc),
-            row("PRO to a false positive rate of 0.3", report.pro).replace("0.3 ", "0.3"),
+            row("PRO to a false positive rate of 0.3", report.pro),
             row(f"F1 at threshold {report.threshold:g}", report.f1),
             row("  precision", report.precision),
             row("  recall", report.recall),

@@ -48,9 +48,10 @@ def confetti(image: Image, rng: np.random.Generator) -> Image:
     centre = _place(image, rng)
     spread = rng.uniform(0.02, 0.2) * min(height, width)
     colour = _colour(image, rng)
-    for _ in range(rng.integers(1, 13)):
+    largest = np.exp(rng.uniform(np.log(0.02), np.log(0.5)))
+    for _ in range(rng.integers(1, max(1, min(12, int(0.5 / largest))) + 1)):
         middle = centre + rng.normal(0, spread, 2)
-        sides = np.exp(rng.uniform(np.log(0.008), np.log(0.15), 2)) * min(height, width)
+        sides = largest * rng.uniform(0.3, 1.0, 2) * min(height, width)
         if rng.random() < 0.5:
             colour = _colour(image, rng)
         shape = (tuple(middle), tuple(np.maximum(sides, 1.5)), rng.uniform(0, 180))
@@ -71,7 +72,7 @@ def cut_paste(image: Image, rng: np.random.Generator) -> Image:
     if rng.random() < 0.4:
         sides = np.array([rng.uniform(0.04, 0.25), rng.uniform(0.008, 0.06)]) * side  # a scar
     else:
-        area, ratio = np.exp(rng.uniform(np.log(0.001), np.log(0.15))), np.exp(rng.uniform(-1.2, 1.2))
+        area, ratio = np.exp(rng.uniform(np.log(0.001), np.log(0.25))), np.exp(rng.uniform(-1.2, 1.2))
         sides = np.sqrt(area * np.array([ratio, 1 / ratio])) * side
     target = _place(image, rng)
     source = target + rng.normal(0, 0.08 * side, 2) if rng.random() < 0.5 else _place(image, rng)
