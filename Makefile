@@ -71,7 +71,7 @@ $(VENV)/.demo: setup.py | $(VENV)/bin/pip
 $(VENV)/.test: setup.py constraints.txt | $(VENV)/bin/pip
 	@echo "installing matecheck[build,dev] into $(VENV) …"
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable ".[build,dev]" --constraint constraints.txt
-	@$(VENV)/bin/pip install --quiet --disable-pip-version-check ".[nvidia]" --constraint constraints.txt || \
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable ".[nvidia]" --constraint constraints.txt || \
 		echo "NVIDIA's compiler cannot be had here: the tests that need it will say that they did not run" >&2
 	@touch $@
 
