@@ -15,14 +15,18 @@ import argparse
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 
 import onnx
 
 from benchmarks.record import data_folder, pictures_folder, record, run
-from build_engine.datasets import read_deeppcb, read_pairs
-from build_engine.evaluation.evaluation import choose, evaluate
+from build_engine.datasets import AnnotatedPair, read_deeppcb, read_pairs
+from build_engine.evaluation.evaluation import choose
 from build_engine.evaluation.inspecting import inspect_pair
+from build_engine.evaluation.inspector_pool import inspect_each, tracked
+from build_engine.evaluation.report import summarise
 from build_engine.evaluation.simulated import evaluate_parts
 from build_engine.precision import (
     Budget,
@@ -36,12 +40,16 @@ from build_engine.precision import (
 from build_engine.precision.nvidia_compiler import available, shares
 from build_engine.precision.report import table
 from build_engine.synthesis.photographs import Photographs
-from edge_agent.engines import ModelInfo, load_engine
+from edge_agent.engines import Engine, ModelInfo, load_engine
 from edge_agent.engines.artifact import shipped_model
+from edge_agent.images import read_image
+from edge_agent.inspection.inspection import Inspection
 from edge_agent.inspection.inspector import Inspector
+from edge_agent.inspection.recipe import Recipe
+from edge_agent.inspection.registration import Registrar
 
 NAME = "precision"
-CALIBRATION_PAIRS, PAIRS, PARTS = 200, 150, 40
+CALIBRATION_PAIRS, PAIRS, PARTS = 200, 200, 40
 CONNECTORS, SEED = ("dsub25", "circular37-pins"), 2026
 INT8_LOSS, FP16_LOSS, SHARE, MINUTES = 0.003, 0.0005, 0.9, 5
 CLAIM = (
@@ -56,24 +64,29 @@ def main() -> None:
     parser.add_argument("data", choices=("deeppcb", "connectors", "simulated"))
     parser.add_argument("--model", type=Path)
     parser.add_argument("--pairs", type=int, default=PAIRS, help="of DeepPCB to judge")
+    parser.add_argument("--calibration", type=int, default=CALIBRATION_PAIRS, help="pairs to calibrate on")
     parser.add_argument("--parts", type=int, default=PARTS, help="simulated")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     arguments = parser.parse_args()
-    whole = arguments.model is None and arguments.pairs == PAIRS and arguments.parts == PARTS
+    whole = arguments.model is None and arguments.calibration == CALIBRATION_PAIRS
+    whole = whole and arguments.pairs == PAIRS and arguments.parts == PARTS
     {"deeppcb": _deeppcb, "connectors": _connectors, "simulated": _simulated}[arguments.data](arguments, whole)
 
 
 def _deeppcb(arguments: argparse.Namespace, whole: bool) -> None:
     everything = read_deeppcb(data_folder("deeppcb"))
-    calibration = choose(everything, CALIBRATION_PAIRS, SEED)
+    calibration = choose(everything, arguments.calibration, SEED)
     names = {pair.name for pair in calibration}
     judged = choose([pair for pair in everything if pair.name not in names], arguments.pairs, SEED)
     info = _info(arguments.model)
     models, text = _made(arguments, lambda: tiles_of_pairs(calibration, (info.height, info.width)))
     lines = [f"{'':<12}{'AP':>9}{'lost':>9}{'best F1':>9}{'precision':>11}{'recall':>9}{'verdicts':>20}"]
     plain = 0.0
-    for precision, model in models.items():
-        report, _ = evaluate(judged, model, threshold=None, jobs=arguments.jobs)
+    work = partial(_judged, models=tuple(models.values()))
+    done = inspect_each(work, judged, model=models["fp32"], jobs=arguments.jobs)
+    inspections = list(tracked(done, len(judged), "inspecting in all precisions"))
+    for place, (precision, model) in enumerate(models.items()):
+        report = summarise(judged, [each[place] for each in inspections], _info(model), None)
         scores = report.official
         plain = plain or scores.average_precision
         verdicts = ", ".join(f"{verdict} {count}" for verdict, count in report.verdicts.items() if count)
@@ -81,15 +94,29 @@ def _deeppcb(arguments: argparse.Namespace, whole: bool) -> None:
             f"{precision:<12}{scores.average_precision:>9.4f}{plain - scores.average_precision:>9.4f}"
             f"{scores.best_f1:>9.4f}{scores.precision:>11.4f}{scores.recall:>9.4f}{verdicts:>20}"
         )
-        print(lines[-1], flush=True)
     data = (
-        f"DeepPCB trainval.txt: {len(calibration)} pairs to calibrate, {len(judged)} others to judge, official protocol"
+        f"DeepPCB trainval.txt, official protocol: {len(calibration)} pairs to calibrate, {len(judged)} others judged"
     )
     record(f"{NAME}-deeppcb", claim=CLAIM, data=data, model=info, result="\n".join([*lines, "", text]), keep=whole)
 
 
+def _judged(_: Inspector, pair: AnnotatedPair, models: tuple[Path, ...]) -> list[Inspection]:
+    """What the product says of a pair with each model, without arrays; registered once, which no model changes."""
+    recipe = Recipe("precision", "1", read_image(pair.template), pair.region, pair.mm_per_px)
+    registered = Registrar().register(read_image(pair.test), recipe)
+    if isinstance(registered, Inspection):
+        return [registered] * len(models)
+    inspections = [Inspector(_engine(model)).judge(registered) for model in models]
+    return [replace(inspection, score_map=None, aligned_template=None) for inspection in inspections]
+
+
+@cache
+def _engine(model: Path) -> Engine:
+    return load_engine(model, threads=1)
+
+
 def _connectors(arguments: argparse.Namespace, whole: bool) -> None:
-    models, text = _made(arguments, lambda: _synthetic(arguments.model))
+    models, text = _made(arguments, lambda: _synthetic(arguments))
     lines = [f"{'':<12}{'pair':<8}{'objects found':>15}{'false at 0.1':>14}{'false at 0.3':>14}{'lowest score':>14}"]
     for precision, model in models.items():
         inspector = Inspector(load_engine(model, threads=arguments.jobs))
@@ -113,7 +140,7 @@ def _connectors(arguments: argparse.Namespace, whole: bool) -> None:
 
 
 def _simulated(arguments: argparse.Namespace, whole: bool) -> None:
-    models, text = _made(arguments, lambda: _synthetic(arguments.model))
+    models, text = _made(arguments, lambda: _synthetic(arguments))
     lines = [f"{'':<12}{'objects found':>15}{'clean parts NG':>16}{'verdicts as float32':>21}"]
     expected: list[str] = []
     for precision, model in models.items():
@@ -167,9 +194,10 @@ def _compiled(file: Path, report: PrecisionReport) -> str:
     return f"{report.precision} by NVIDIA's compiler: {told}; {as_said}"
 
 
-def _synthetic(model: Path | None) -> TileSet:
-    info = _info(model)
-    return tiles_of_photographs(Photographs(data_folder("backgrounds")), (info.height, info.width), CALIBRATION_PAIRS)
+def _synthetic(arguments: argparse.Namespace) -> TileSet:
+    info = _info(arguments.model)
+    photographs = Photographs(data_folder("backgrounds"))
+    return tiles_of_photographs(photographs, (info.height, info.width), arguments.calibration)
 
 
 def _info(model: Path | None) -> ModelInfo:
