@@ -87,7 +87,7 @@ def _int8(arguments: argparse.Namespace, model: Path) -> PrecisionReport:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from build_engine.precision import Budget, to_int8
+    from build_engine.precision import Budget, rounds_half, to_int8
 
     columns = (TextColumn("{task.description:<20}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
@@ -106,6 +106,8 @@ def _int8(arguments: argparse.Namespace, model: Path) -> PrecisionReport:
             threads=arguments.threads,
             progress=lambda what, count: bar.update(tasks[what], completed=count),
         )
+    if arguments.precision == MIXED and not rounds_half():
+        print("this ONNX Runtime cuts off where it quantises half: use int8+fp16 on TensorRT alone", file=sys.stderr)
     for name, reason in tiles.skipped:
         print(f"not used: {name}: {reason}", file=sys.stderr)
     return report

@@ -4,7 +4,7 @@ TensorRT 11 has no builder flags for precision any more. What stands in the ONNX
 10.3 to 11.4, and ONNX Runtime computes the very same numbers on a CPU.
 """
 
-from build_engine.precision.half import to_fp16
+from build_engine.precision.half import rounds_half, to_fp16
 from build_engine.precision.int8 import to_int8
 from build_engine.precision.lint import Finding, lint
 from build_engine.precision.ranges import METHODS
@@ -23,6 +23,7 @@ __all__ = [
     "TileSet",
     "lint",
     "read_report",
+    "rounds_half",
     "tiles_of_pairs",
     "tiles_of_photographs",
     "to_fp16",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,30 +68,12 @@ class Judge:
         return [session.run(["score"], {name: feed[name] for name in names})[0] for feed in feeds]
 
 
-def sensitivities(
-    layers: Sequence[Convolution], judge: Judge, alone: Callable[[str], onnx.ModelProto], done: Callable[[], None]
-) -> dict[str, float]:
-    """Rms difference of the scores with each layer alone in int8, by its name.
-
-    Args:
-        layers: to try.
-        judge: compares.
-        alone: the model with one named layer in int8.
-        done: is called after each layer.
-    """
-    found = {}
-    for layer in layers:
-        found[layer.name] = judge.difference(alone(layer.name)).rms
-        done()
-    return found
-
-
 def left_out(layers: Sequence[Convolution], sensitivity: dict[str, float], budget: Budget, spent: int) -> set[str]:
     """Names of the layers that stay in float: those that cost the most for their arithmetic, while the budget lasts.
 
     Args:
         layers: that could be in int8.
-        sensitivity: of each, as `sensitivities` gives it.
+        sensitivity: of each: rms difference of the scores with it alone in int8.
         budget: what may stay in float.
         spent: multiply-accumulates that stay in float anyway, such as those of transposed convolutions.
     """

@@ -13,7 +13,17 @@ from onnx import TensorProto, helper, numpy_helper
 
 from build_engine.networks.similarity_contrast import build_network, count_gmac
 from build_engine.onnx_export import export
-from build_engine.precision import Budget, PrecisionReport, TileSet, lint, read_report, to_fp16, to_int8, write_report
+from build_engine.precision import (
+    Budget,
+    PrecisionReport,
+    TileSet,
+    lint,
+    read_report,
+    rounds_half,
+    to_fp16,
+    to_int8,
+    write_report,
+)
 from build_engine.precision.graph import convolutions, prepared
 from build_engine.precision.nvidia_compiler import shares
 from build_engine.precision.quantiser import quantised
@@ -93,6 +103,8 @@ def test_the_file_keeps_the_contract_and_says_its_precision(made: Made, shipped:
 
 @pytest.mark.parametrize(("precision", "most"), [("fp16", 0.005), ("int8", 0.05), ("int8+fp16", 0.05)])
 def test_few_pixels_change_sides(made: Made, shipped: Path, tiles: TileSet, precision: str, most: float) -> None:
+    if precision == "int8+fp16" and not rounds_half():
+        pytest.skip("NOT RUN: this ONNX Runtime cuts off where it quantises half")
     threshold = load_engine(shipped).info.threshold
     expected, scores = _score(shipped, tiles), _score(made[precision][0], tiles)
     marked = expected >= threshold
@@ -243,6 +255,8 @@ def test_what_cannot_be_done_is_said_and_leaves_nothing(small: Path, tmp_path: P
         to_int8(small, _noise(), output, method="guess")
     with pytest.raises(ModelError, match="no calibration tile"):
         to_int8(small, TileSet((), 0), output)
+    with pytest.raises(ModelError, match=r"tiles must be uint8 \[N, 96, 160, 3\]"):
+        to_int8(small, _noise(1, 64, 64), output)
     with pytest.raises(ModelError, match="no convolution"):
         to_int8(write_difference_model(tmp_path / "plain.onnx"), _noise(), output)
     (tmp_path / "file").write_text("")
