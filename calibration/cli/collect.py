@@ -81,13 +81,12 @@ def check(arguments: argparse.Namespace) -> None:
 
 def collect_pairs(place: Place, arguments: argparse.Namespace, progress: Progress) -> list[Need]:
     """Collect with the checked arguments; what the set still lacks."""
-    import os
-
     from calibration.breadth import needs
     from calibration.collecting import Bounds, Collector, collect
     from calibration.pair_set import PairSet
+    from calibration.priority import step_back
 
-    os.nice(10)  # the agent comes first
+    step_back()
     free_mb = 2 * place.settings.results.min_free_mb
     bounds = Bounds(arguments.pairs, arguments.limit_mb, free_mb, arguments.minutes * 60, PATIENCE_S)
     pairs, recipes = PairSet(place.pairs), place.recipes()

@@ -57,11 +57,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def make_engine(place: Place, precision: str, progress: Progress) -> Made:
     """Make an engine of a precision and say how it was judged. Raises MatecheckError."""
-    import os
-
     from calibration.making import Making
+    from calibration.priority import step_back
 
-    os.nice(10)  # the agent comes first
+    step_back()
     made = Making(place, precision, progress).make()
     if made.gate.passed:
         progress.line(f"gate       passed: {made.gate.text}")

@@ -85,11 +85,14 @@ def print_board(board: Board, paper: str, path: Path) -> None:
         path: .pdf or .png; the PNG has 600 dots an inch.
 
     Raises:
-        UsageError: the board is larger than the paper, or the suffix is neither.
+        UsageError: the board is larger than the paper, the suffix is neither, or matplotlib is missing.
         StorageError: the file cannot be written.
     """
-    from matplotlib.figure import Figure  # noqa: PLC0415 - only who prints waits for it
-    from matplotlib.patches import Rectangle  # noqa: PLC0415
+    try:
+        from matplotlib.figure import Figure  # noqa: PLC0415 - only who prints waits for it
+        from matplotlib.patches import Rectangle  # noqa: PLC0415
+    except ImportError as error:
+        raise UsageError("matplotlib is not installed", mend="pip install matplotlib, or print on a PC") from error
 
     width, height = PAPERS[paper]
     board_width, board_height = board.size_mm

@@ -13,7 +13,7 @@ import json
 import logging
 import time
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, Field, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -120,11 +120,15 @@ def recipe_key(recipe: Recipe) -> str:
     """
     digest = hashlib.sha256()
     for entry in fields(recipe):
-        if entry.name not in {"name", "version", "mm_per_px", "limits"}:
-            content = _content(getattr(recipe, entry.name))
-            if content != _content(()):  # a recipe of an older version of ours lacks what it does not use
-                digest.update(entry.name.encode() + content)
+        value = getattr(recipe, entry.name)
+        if entry.name in {"name", "version", "mm_per_px", "limits"} or _is_default(entry, value):
+            continue  # what is left at its default may be unknown to an older version of ours
+        digest.update(entry.name.encode() + _content(value))
     return digest.hexdigest()[:16]
+
+
+def _is_default(entry: Field[Any], value: Any) -> bool:
+    return not isinstance(value, np.ndarray) and entry.default is not MISSING and bool(value == entry.default)
 
 
 def _content(value: Any) -> bytes:

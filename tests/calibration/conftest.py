@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,8 +32,6 @@ def config(place: Place) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _same_niceness(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], int]:
+def _same_niceness(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands step back behind the agent for good; here they run in the process of the tests."""
-    stay: Callable[[int], int] = lambda _: 0  # noqa: E731
-    monkeypatch.setattr("os.nice", stay)
-    return stay
+    monkeypatch.setattr("calibration.priority.NICENESS", 0)

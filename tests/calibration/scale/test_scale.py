@@ -51,7 +51,7 @@ def test_one_flat_photo_gives_the_scale_whatever_the_lens(k1: float) -> None:
     middle = replace(recipe(), region=((380.0, 280.0), (420.0, 280.0), (420.0, 320.0), (380.0, 320.0)))
     assert measure([find(BOARD, photo(distance, k1), "flat")], middle).mm_per_px == pytest.approx(0.11, rel=0.003)
     assert measured.rms_px < 0.35
-    assert measured.square_error_mm < 0.03
+    assert measured.square_error_mm < 0.05
     assert measured.tilt_degrees < 1.5
     assert measured.covered > 0.95
 
