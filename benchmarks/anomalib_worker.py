@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 
@@ -41,11 +42,21 @@ def main() -> None:
         return
     began = time.monotonic()
     model = _model(arguments.task)
-    data = MVTecAD(root=arguments.source.parent, category=arguments.source.name, train_batch_size=16, num_workers=0)
+    root = _as_png(arguments.source, arguments.output / "data")
+    data = MVTecAD(root=root, category=arguments.source.name, train_batch_size=16, num_workers=0)
     engine = Engine(accelerator="cpu", max_epochs=1, default_root_dir=arguments.output, enable_progress_bar=False)
     engine.fit(model, datamodule=data)
     print(f"minutes {(time.monotonic() - began) / 60:.2f}", file=sys.stderr)
     print(engine.export(model, export_type="onnx", export_root=arguments.output, input_size=(256, 256)))
+
+
+def _as_png(source: Path, folder: Path) -> Path:
+    """The category with PNG files alone, which is all that anomalib's reader of MVTec AD looks at."""
+    for file in sorted(path for path in source.rglob("*") if path.is_file()):
+        copy = (folder / source.name / file.relative_to(source)).with_suffix(".png")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(copy), cv2.imread(str(file), cv2.IMREAD_UNCHANGED))
+    return folder
 
 
 def _model(name: str) -> Padim | Patchcore:
