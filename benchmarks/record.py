@@ -34,25 +34,30 @@ def pictures_folder(name: str) -> Path:
     return folder
 
 
-def record(name: str, *, claim: str, data: str, model: ModelInfo, result: str, keep: bool) -> None:
+def record(name: str, *, claim: str, data: str, model: ModelInfo | None, result: str, keep: bool) -> None:
     """Print a result under its header and, if `keep`, write both to results/NAME.txt.
 
     Args:
         name: of the benchmark's module; after a dash what is special about this run.
         claim: what is shown, with the figure to reach.
         data: in words, without a path.
-        model: that was measured.
+        model: that was measured; None where none was.
         result: lines of text.
         keep: False for a run on a part of the data or of another model, which must not pass for the product's.
     """
-    size = f"{model.width} x {model.height}"
+    judged = []
+    if model is not None:
+        size = f"{model.width} x {model.height}"
+        judged = [
+            f"model    {model.network} {model.version}, {model.precision}, {size}, threshold {model.threshold:g}",
+            f"digest   sha256 {model.digest}",
+        ]
     text = "\n".join(
         [
             f"claim    {claim}",
             f"command  python -m benchmarks.{name.partition('-')[0]} {shlex.join(_arguments())}".rstrip(),
             f"data     {data}",
-            f"model    {model.network} {model.version}, {model.precision}, {size}, threshold {model.threshold:g}",
-            f"digest   sha256 {model.digest}",
+            *judged,
             f"machine  {machine()}",
             f"date     {datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC",
             "",

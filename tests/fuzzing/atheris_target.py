@@ -1,5 +1,6 @@
 """One target under atheris: python -m tests.fuzzing.atheris_target NAME SEEDS -runs=N …"""
 
+import logging
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ with atheris.instrument_imports(include=["edge_agent", "calibration", "installer
 
 if __name__ == "__main__":
     name, seeds, *options = sys.argv[1:]
+    logging.disable()
     target = targets()[name]
     for number, seed in enumerate(target.seeds):
         Path(seeds, str(number)).write_bytes(seed)

@@ -26,11 +26,12 @@ from edge_agent.commands.acknowledge import Acknowledge
 from edge_agent.commands.audit import AuditLog
 from edge_agent.commands.dispatcher import Dispatcher
 from edge_agent.commands.inspect import Inspect
+from edge_agent.commands.parsing import only, optional_number, optional_text, parse_payload, text, whole_number
 from edge_agent.commands.pause import Pause, Resume
 from edge_agent.commands.replay import Replay
 from edge_agent.commands.snapshot import Snapshot
 from edge_agent.engines.manifest import MANIFEST, Manifest
-from edge_agent.errors import MatecheckError
+from edge_agent.errors import CommandError, MatecheckError
 from edge_agent.images import read_image
 from edge_agent.inspection.inspection import Reason
 from edge_agent.inspection.recipe import SETTINGS, TEMPLATE, Recipe
@@ -103,17 +104,36 @@ def targets(folder: Path | None = None) -> dict[str, Target]:
     png, jpeg = _picture(".png"), _picture(".jpg")
     pair = {"id": "00000000", "recipe": "x2", "has_object": False, "brightness": 90.0, "shift": [0.5, 1.0]}
     return {
-        "command": Target(_command(place), tuple(f"{n}\n".encode() + p for n, p in COMMANDS), 0.5),
-        "topic": Target(_topic, (f"{BASE}/command/inspect".encode(), b"plant1/#"), 0.1),
-        "config": Target(_file(place / "agent.toml", config.read), (example, example[:600]), 0.06),
-        "recipe": Target(_recipe(place / "recipe"), (RECIPE.encode(),), 0.1),
+        "payload": Target(_payload, tuple(payload for _, payload in COMMANDS), 0.44),
+        "command": Target(_command(place), tuple(f"{n}\n".encode() + p for n, p in COMMANDS), 0.02),
+        "topic": Target(_topic, (f"{BASE}/command/inspect".encode(), b"plant1/#"), 0.41),
+        "config": Target(_file(place / "agent.toml", config.read), (example, example[:600]), 0.01),
+        "recipe": Target(_recipe(place / "recipe"), (RECIPE.encode(),), 0.02),
         "manifest": Target(
-            _file(place / MANIFEST, lambda path: Manifest.read(path.parent)), (json.dumps(MANIFEST_JSON).encode(),), 0.1
+            _file(place / MANIFEST, lambda path: Manifest.read(path.parent)),
+            (json.dumps(MANIFEST_JSON).encode(),),
+            0.04,
         ),
         "pair": Target(_pair(place / "pairs"), (json.dumps(pair).encode(),), 0.04),
-        "image": Target(_file(place / "picture", read_image), (png, jpeg, png[:40], jpeg[:60]), 0.05),
-        "provisioning": Target(_provisioning(place), (example,), 0.05),
+        "image": Target(_file(place / "picture", read_image), (png, jpeg, png[:40], jpeg[:60]), 0.015),
+        "provisioning": Target(_provisioning(place), (example,), 0.005),
     }
+
+
+def _payload(data: bytes) -> None:
+    """What every command does with its payload."""
+    with suppress(CommandError):
+        arguments = parse_payload(data, retained=False)
+        for key in [*arguments][:2]:
+            for look in (
+                lambda key: text(arguments, key, 128),
+                lambda key: optional_text(arguments, key, 64),
+                lambda key: whole_number(arguments, key, 1),
+                lambda key: optional_number(arguments, key, 0, 1000),
+            ):
+                with suppress(CommandError):
+                    look(key)
+        only(arguments, "part_id")
 
 
 def _command(place: Path) -> Callable[[bytes], None]:
@@ -152,13 +172,13 @@ def _command(place: Path) -> Callable[[bytes], None]:
 
 
 def _topic(data: bytes) -> None:
-    text = data.decode("utf-8", "surrogateescape")
+    topic = data.decode("utf-8", "surrogateescape")
     with suppress(MatecheckError):
-        topics = Topics(text)
-        assert topics.command_name(f"{text}/command/inspect") == "inspect"
+        topics = Topics(topic)
+        assert topics.command_name(f"{topic}/command/inspect") == "inspect"
         topics.command_filter.encode()
-    name = Topics(BASE).command_name(text)
-    assert name is None or text == f"{BASE}/command/{name}"
+    name = Topics(BASE).command_name(topic)
+    assert name is None or topic == f"{BASE}/command/{name}"
 
 
 def _file(path: Path, read: Callable[[Path], object]) -> Callable[[bytes], None]:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from tests.fuzzing.targets import COMMANDS, MANIFEST_JSON, Target, targets
 
-NAMES = ("command", "topic", "config", "recipe", "manifest", "pair", "image", "provisioning")
+NAMES = ("payload", "command", "topic", "config", "recipe", "manifest", "pair", "image", "provisioning")
 SEEDED = settings(
     derandomize=True, max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
