@@ -45,7 +45,8 @@ def main() -> None:
         tool = f"atheris {version('atheris')}"
     except PackageNotFoundError as error:
         raise UsageError("atheris is not installed", mend="pip install atheris") from error
-    shares = {name: target.share for name, target in targets().items()}
+    with tempfile.TemporaryDirectory() as folder:
+        shares = {name: target.share for name, target in targets(Path(folder)).items()}
     with ThreadPoolExecutor(arguments.processes) as processes:
         outcomes = list(
             processes.map(lambda name: _fuzz(name, round(arguments.executions * shares[name])), list(shares))
@@ -74,7 +75,7 @@ def main() -> None:
 def _fuzz(name: str, executions: int) -> Outcome:
     options = [f"-runs={executions}", f"-timeout={HANG_S}", f"-rss_limit_mb={MEMORY_MB}", f"-max_len={LONGEST_BYTES}"]
     path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "systemd"), os.environ.get("PYTHONPATH", "")])
-    with tempfile.TemporaryDirectory(prefix="matecheck-corpus-") as corpus:
+    with tempfile.TemporaryDirectory(prefix="matecheck-fuzzing-", dir="/dev/shm") as corpus:
         command = [sys.executable, "-m", "tests.fuzzing.atheris_target", name, corpus, *options, "-seed=1"]
         environment = os.environ | {"PYTHONPATH": path, "OPENCV_LOG_LEVEL": "OFF"}
         environment |= {"OPENCV_IO_MAX_IMAGE_PIXELS": "100000000"}  # as the commands themselves set it

@@ -22,7 +22,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 SYSTEMD = REPOSITORY / "systemd"
 CARRIED = ("install", "uninstall", "installer", "units", "drop-ins", "sysusers", "tmpfiles", "udev")
-DOCUMENTS = ("integrators.md", "field-engineers.md", "scada.md", "agent.example.toml")
+DOCUMENTS = ("install.md", "threat-model.md", "integrators.md", "field-engineers.md", "scada.md", "agent.example.toml")
 SUMS = "SHA256SUMS"
 # pip does not derive older manylinux tags from a newer one; Ubuntu 22.04 has glibc 2.35.
 MANYLINUX: tuple[str, ...] = (

@@ -46,8 +46,9 @@ class Layout:
 
     @property
     def caches(self) -> tuple[Path, ...]:
-        """What can be made again."""
-        return self.root / "var/cache/matecheck", self.root / "var/cache/matecheck-engine"
+        """What can be made again, or waits in memory for room on the disk."""
+        names = ("var/cache/matecheck", "var/cache/matecheck-engine", "run/matecheck")
+        return tuple(self.root / name for name in names)
 
     @property
     def drop_ins(self) -> Path:

@@ -70,6 +70,9 @@ def read(path: Path, layout: Layout, wheels: Path) -> Provisioning:
                 "is no recipe", where=f'{path}: folder = "{folder}"', mend="make it with edge-agent teach, put it there"
             )
         text = _replaced(text, "recipe", "folder", str(layout.state / "recipes" / recipe.resolve().name), path)
+    library = _section(table, "recipe", path).get("library")
+    if library and not Path(str(library)).is_absolute():
+        text = _replaced(text, "recipe", "library", str(layout.state / "recipes"), path)
     text = _with_results(text, table, layout, path)
     text = _with_store(text, table, layout, path)
     return Provisioning(text, secrets, recipe, _camera_is_csi(table, path))

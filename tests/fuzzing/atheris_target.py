@@ -1,4 +1,4 @@
-"""One target under atheris: python -m tests.fuzzing.atheris_target NAME SEEDS -runs=N …"""
+"""One target under atheris: python -m tests.fuzzing.atheris_target NAME FOLDER -runs=N …"""
 
 import logging
 import sys
@@ -10,10 +10,13 @@ with atheris.instrument_imports(include=["edge_agent", "calibration", "installer
     from tests.fuzzing.targets import targets
 
 if __name__ == "__main__":
-    name, seeds, *options = sys.argv[1:]
+    name, folder, *options = sys.argv[1:]
+    seeds, files = Path(folder, "seeds"), Path(folder, "files")
+    seeds.mkdir()
+    files.mkdir()
     logging.disable()
-    target = targets()[name]
+    target = targets(files)[name]
     for number, seed in enumerate(target.seeds):
-        Path(seeds, str(number)).write_bytes(seed)
-    atheris.Setup([sys.argv[0], seeds, *options], target.run)
+        (seeds / str(number)).write_bytes(seed)
+    atheris.Setup([sys.argv[0], str(seeds), *options], target.run)
     atheris.Fuzz()

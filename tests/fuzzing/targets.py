@@ -6,7 +6,6 @@ For hypothesis in the tests, and for atheris in `benchmarks/fuzzing.py`.
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -97,9 +96,8 @@ class Target:
     share: float
 
 
-def targets(folder: Path | None = None) -> dict[str, Target]:
-    """All of them; files are written below `folder`, by default one in memory."""
-    place = folder or Path(tempfile.mkdtemp(prefix="matecheck-fuzzing-", dir="/dev/shm"))
+def targets(place: Path) -> dict[str, Target]:
+    """All of them; files are written below `place`, a folder that is there."""
     example = EXAMPLE.read_bytes()
     png, jpeg = _picture(".png"), _picture(".jpg")
     pair = {"id": "00000000", "recipe": "x2", "has_object": False, "brightness": 90.0, "shift": [0.5, 1.0]}

@@ -18,6 +18,7 @@ from tests.support.plant import write_plant
 from tests.support.wheels import write_wheels
 
 AGENT_NEEDS = ("numpy", "opencv-python-headless", "paho-mqtt", "onnxruntime", "tomli", "pip", "setuptools")
+PASSWORD = "the secret of this unit"
 BROKER = "/etc/mosquitto-test"  # where the broker's files stand on the machine
 DEVICE, BASE = "jetson-07", "plant1/assembly/line3/cell2/jetson-07"
 
@@ -52,6 +53,7 @@ def given(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> Path:
     unit.write_parts([False, True])
     for name in ("ca.pem", f"{DEVICE}.pem", f"{DEVICE}.key"):
         shutil.copy(folder / "broker" / name, folder / "unit")
+    (folder / "unit/password.txt").write_text(f"{PASSWORD}\n", encoding="utf-8")
     shutil.copy(folder / "unit/difference.onnx", folder)
     shutil.copytree(folder / "unit/parts", folder / "parts")
     unit.write_config(
@@ -62,6 +64,8 @@ def given(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> Path:
         mqtt={
             "topic_base": BASE,
             "host": "localhost",
+            "username": DEVICE,
+            "password_file": "password.txt",
             "ca_file": "ca.pem",
             "cert_file": f"{DEVICE}.pem",
             "key_file": f"{DEVICE}.key",

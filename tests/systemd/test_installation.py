@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.machine import Machine
-from tests.systemd.conftest import BASE, SCADA, write_sums
+from tests.systemd.conftest import BASE, PASSWORD, SCADA, write_sums
 
 INSTALL, UNINSTALL = "/srv/bundle/install", "/srv/bundle/uninstall"
 PROBE = Path(__file__).with_name("sandbox_probe.py")
@@ -73,6 +73,20 @@ def test_a_person_checks_the_configuration_that_the_service_uses(installed: Mach
     installed.run("edge-agent check-config /etc/matecheck/agent.toml")
     doctor = installed.run("edge-agent doctor /etc/matecheck/agent.toml").stdout
     assert "ok      broker       mqtts://localhost:8883 accepts us" in doctor
+
+
+def test_secrets_are_for_root_alone_and_are_told_to_nobody(installed: Machine) -> None:
+    said = installed.run("stat -c '%a %U %s' /etc/matecheck/secrets /etc/matecheck/secrets/*").stdout
+    assert [line.rpartition(" ")[0] for line in said.splitlines()] == ["700 root", *["600 root"] * 4]
+    assert installed.run("cat /etc/matecheck/secrets/password").stdout == f"{PASSWORD}\n"
+    (info,) = heard(installed, "info", 1)
+    log = installed.run(
+        "journalctl --no-pager -o cat; cat /root/report.txt; cat /proc/*/cmdline; cat /etc/matecheck/agent.toml"
+    )
+    for text in (json.dumps(info), log.stdout):
+        assert text
+        assert PASSWORD not in text
+        assert "PRIVATE KEY" not in text
 
 
 def test_the_service_can_do_what_it_must_and_nothing_else(installed: Machine) -> None:
