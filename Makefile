@@ -24,8 +24,8 @@ test: $(VENV)/.test mosquitto aravis
 	$(VENV)/bin/mypy
 	PATH="$$PATH:/usr/sbin" $(VENV)/bin/pytest
 
-soak: $(VENV)/.test mosquitto
-	for run in killed broker_rounds power_cut weekend long_run; do \
+soak: $(VENV)/.test mosquitto aravis
+	for run in killed broker_rounds power_cut weekend disk_full camera_faults long_run; do \
 		PATH="$$PATH:/usr/sbin" $(VENV)/bin/python -m benchmarks.soak.$$run || exit 1; \
 	done
 	PATH="$$PATH:/usr/sbin" $(VENV)/bin/python -m benchmarks.trigger_to_result

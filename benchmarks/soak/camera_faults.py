@@ -73,7 +73,9 @@ def main() -> None:
             (folder / part).mkdir()
         broker = Broker(folder / "broker").start()
         agent_folder = AgentFolder(folder / "agent", broker.port)
-        config = agent_folder.write_config(camera={"kind": "gige", "source": ADDRESS, "loop": None})
+        config = agent_folder.write_config(
+            camera={"kind": "gige", "source": ADDRESS, "loop": None}, trigger={"deadline_s": 5.0}
+        )
         with AgentProcess(config) as agent, Listener(broker.port, topic_filter="plant1/#") as listener:
             result = _soak(agent, Parts(listener), rounds)
             agent.stop()
@@ -101,6 +103,8 @@ def _soak(agent: AgentProcess, parts: Parts, rounds: int) -> str:
                 seen[fault].update(parts.inspect())
             device = _end(fault, device)
             recoveries[fault].append(_wait_for_picture(parts))
+    except AssertionError as error:
+        raise RuntimeError(f"a part has no answer:\n{agent.log[-4000:]}") from error
     except FileNotFoundError as error:
         raise UsageError(f"{PROGRAM} is not there", mend="sudo apt-get install aravis-tools") from error
     finally:

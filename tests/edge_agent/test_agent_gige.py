@@ -18,7 +18,9 @@ def test_a_gige_camera_that_was_gone_is_an_error_and_comes_back_by_itself(
 ) -> None:
     need_aravis()
     config = folder.write_config(
-        camera={"kind": "gige", "source": ADDRESS, "loop": None}, gige={"pixel_format": "Mono8"}
+        camera={"kind": "gige", "source": ADDRESS, "loop": None},
+        gige={"pixel_format": "Mono8"},
+        trigger={"deadline_s": 5.0},
     )
     with GigeCameraProcess() as device, AgentProcess(config) as agent, Listener(broker.port) as listener:
         agent.wait_for_log("camera-open", PATIENCE_S)
