@@ -117,22 +117,25 @@ def _engine(model: Path) -> Engine:
 
 def _connectors(arguments: argparse.Namespace, whole: bool) -> None:
     models, text = _made(arguments, lambda: _synthetic(arguments))
-    lines = [f"{'':<12}{'pair':<8}{'objects found':>15}{'false at 0.1':>14}{'false at 0.3':>14}{'lowest score':>14}"]
+    own = _info(arguments.model).threshold
+    lines = [
+        f"{'':<12}{'pair':<8}{'objects found':>15}{'false at 0.1':>14}{f'false at {own:g}':>14}{'lowest score':>14}"
+    ]
     for precision, model in models.items():
         inspector = Inspector(load_engine(model, threads=arguments.jobs))
         for pair in read_pairs(data_folder("connectors")):
             found: dict[float, list[float]] = {}
             false = {}
-            for threshold in (0.1, 0.3):
+            for threshold in (0.1, own):
                 inspection = inspect_pair(inspector, pair, threshold)
                 touched = [[c for c in inspection.components if _touches(c.bbox_px, box)] for box in pair.boxes]
                 found[threshold] = [max((c.score for c in components), default=0.0) for components in touched]
                 on_any = {id(component) for components in touched for component in components}
                 false[threshold] = sum(id(component) not in on_any for component in inspection.components)
-            count = sum(score > 0 for score in found[0.3])
+            count = sum(score > 0 for score in found[own])
             lines.append(
-                f"{precision:<12}{pair.name:<8}{f'{count} of {len(pair.boxes)}':>15}{false[0.1]:>14}{false[0.3]:>14}"
-                f"{min(found[0.3]):>14.3f}"
+                f"{precision:<12}{pair.name:<8}{f'{count} of {len(pair.boxes)}':>15}{false[0.1]:>14}{false[own]:>14}"
+                f"{min(found[own]):>14.3f}"
             )
     data = "connectors, 4096 x 3000; calibrated on synthetic pairs of photographs"
     result = "\n".join([*lines, "", text])
