@@ -88,7 +88,7 @@ class Machine:
             time.sleep(0.05)
         shutil.rmtree(self._folder / "upper", ignore_errors=True)
 
-    def run(self, command: str, *, check: bool = True, timeout_s: float = 180) -> subprocess.CompletedProcess[str]:
+    def run(self, command: str, *, check: bool = True, timeout_s: float = 900) -> subprocess.CompletedProcess[str]:
         """Run a shell command in it, as root. With `check`, a failure fails the test and says all."""
         done = subprocess.run(
             [*self._enter, "/bin/sh", "-c", command],
@@ -109,7 +109,7 @@ class Machine:
         """A path of it, as this machine sees it."""
         return Path(f"/proc/{self._init}/root{path}")
 
-    def wait(self, command: str, timeout_s: float = 30) -> None:
+    def wait(self, command: str, timeout_s: float = 180) -> None:
         """Wait until the command succeeds in it."""
         end = time.monotonic() + timeout_s
         while (done := self.run(command, check=False)).returncode:
@@ -126,7 +126,7 @@ class Machine:
 
     def _wait_for_boot(self) -> None:
         assert self._process is not None
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         while time.monotonic() < end:
             if self._process.poll() is not None:
                 said = (self._folder / "boot.log").read_text(encoding="utf-8")

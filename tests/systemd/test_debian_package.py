@@ -30,7 +30,7 @@ def test_a_package_is_installed_provisioned_and_removed_as_any_other(package: Pa
     assert "upgrade it with apt" in machine.run("/srv/bundle/install", check=False).stderr
 
     machine.run("matecheck-setup --provision /srv/unit/agent.toml")
-    (line,) = machine.run(f"mosquitto_sub {SCADA} -t '{BASE}/result' -C 1 -W 30").stdout.splitlines()
+    (line,) = machine.run(f"mosquitto_sub {SCADA} -t '{BASE}/result' -C 1 -W 180").stdout.splitlines()
     assert json.loads(line)["device"] == "jetson-07"
 
     machine.run(f"dpkg --install /srv/{package.name}")  # the same again
