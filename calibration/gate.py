@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from calibration.agreement import Agreement, AgreementLimits, compare
+from build_engine.evaluation.agreement import Agreement, AgreementLimits, compare
 from calibration.coverage import LayerCoverage
 from calibration.pair_set import Entry
 from calibration.registered_pairs import RegisteredPairs

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.agreement import Agreement
+from build_engine.evaluation.agreement import Agreement
 from calibration.pair_set import Entry
 from edge_agent.inspection.inspection import Inspection
 from edge_agent.inspection.registration import Registered

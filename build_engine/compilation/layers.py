@@ -12,9 +12,18 @@ from typing import Any
 
 LAYERS = "layers.json"
 # The inspector says "Int8" or, before TensorRT 10.13, "Thirty-two wide channel vectorized row major Int8 format".
-_TYPES = {"int8": "int8", "fp8": "fp8", "half": "fp16", "fp16": "fp16", "bf16": "bf16", "float": "fp32", "fp32": "fp32"}
+_TYPES = {
+    "uint8": "uint8",
+    "int8": "int8",
+    "fp8": "fp8",
+    "half": "fp16",
+    "fp16": "fp16",
+    "bf16": "bf16",
+    "float": "fp32",
+    "fp32": "fp32",
+}
 _WORD = re.compile("|".join(_TYPES), re.IGNORECASE)
-_CONVOLUTION = re.compile(r"conv|correlation|gemm", re.IGNORECASE)
+_CONVOLUTION = re.compile(r"convolution|correlation|gemm|\bconv\b", re.IGNORECASE)
 _ORDER = ("int8", "fp8", "fp16", "bf16", "fp32")
 
 

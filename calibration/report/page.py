@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
+from build_engine.evaluation.agreement import AgreementLimits
 from build_engine.precision import PrecisionReport
-from calibration.agreement import AgreementLimits
 from calibration.breadth import Need
 from calibration.gate import GateResult
 from calibration.pair_set import Entry

@@ -6,8 +6,8 @@ import base64
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from build_engine.evaluation.agreement import Agreement, AgreementLimits
 from build_engine.precision import Layer, PrecisionReport
-from calibration.agreement import Agreement, AgreementLimits
 from calibration.breadth import Need
 from calibration.coverage import LayerCoverage
 from calibration.gate import GateResult
