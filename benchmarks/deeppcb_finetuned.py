@@ -18,7 +18,8 @@ from pathlib import Path
 from benchmarks.record import REPOSITORY, data_folder, pictures_folder, record, run
 from build_engine.cli.finetune import MODEL, REPORT
 from build_engine.cli.main import main as build_engine
-from build_engine.training.checkpoint import FILE
+from build_engine.training.checkpoint import FILE, Checkpoint
+from build_engine.training.settings import FinetuneSettings
 from edge_agent.engines import load_engine
 
 NAME = "deeppcb_finetuned"
@@ -41,12 +42,16 @@ def main() -> None:
         failed = build_engine(command + ["--resume"] * (folder / FILE).exists())
         if failed:
             sys.exit(failed)
+    last = Checkpoint.load(folder / FILE)
+    assert isinstance(last.settings, FinetuneSettings)
+    minutes = sum(row["seconds"] for row in last.history) / 60
     record(
         NAME,
         claim=CLAIM,
         data="DeepPCB trainval.txt (tangsanli5201/DeepPCB): 800 pairs to train on, 200 to choose by",
         model=load_engine(folder / MODEL).info,
-        result=f"build-engine finetune --deeppcb PCBData {' '.join(OPTIONS)} --output RUN\n\n"
+        result=f"build-engine finetune --deeppcb PCBData {' '.join(OPTIONS)} --output RUN\n"
+        f"started from weights {last.settings.start}…, {minutes:.0f} minutes of training\n\n"
         + (folder / REPORT).read_text(encoding="utf-8").rstrip(),
         keep=True,
     )

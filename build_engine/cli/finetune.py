@@ -200,8 +200,7 @@ def _finish(
     source: Path = arguments.deeppcb or arguments.pairs
     counts = f"{len(training)} pairs of {source.name}, {len(validation)} more to validate on"
     assert isinstance(last.settings, FinetuneSettings)
-    counts += f"; started from weights {last.settings.start}"
-    card = write_card(last, model, counts)
+    card = write_card(last, model, f"{counts}; started from weights {last.settings.start}…")
     lines = ["threshold      AP       P       R      F1"] + [
         f"{at:9.2f}  {figures.average_precision:.4f}  {figures.precision:.4f}  {figures.recall:.4f}  {figures.f1:.4f}"
         for at, figures in scores.items()
