@@ -75,14 +75,15 @@ def ranges(
     """
     calibrater = _ConvolutionInputs(file, folder / "calibrating.onnx", threads)
     single = [value.name for value in calibrater.infer_session.get_inputs()] == ["test"]
-    empty = True
-    with contextlib.redirect_stdout(io.StringIO()):  # the calibrater prints a line a batch
-        for test, template in batches:
-            empty = False
-            calibrater.collect_data(_Once({"test": test} if single else {"test": test, "template": template}))
-        if empty:
-            raise ModelError("there is no calibration tile", mend="give pairs that can be registered")
-        limits = {method: calibrater.limits(method) for method in methods}
+    count = 0
+    for test, template in batches:
+        for index in range(len(test)):  # one at a time: what all layers read of a batch is held in memory at once
+            tile = slice(index, index + 1)
+            calibrater.collect({"test": test[tile]} if single else {"test": test[tile], "template": template[tile]})
+        count += len(test)
+    if not count:
+        raise ModelError("there is no calibration tile", mend="give pairs that can be registered")
+    limits = {method: calibrater.limits(method) for method in methods}
     found = {}
     for name, entry in calibrater.histograms().items():
         counts, low, high, edge = entry[0], float(entry[2]), float(entry[3]), float(entry[4])
@@ -93,7 +94,7 @@ def ranges(
 class _ConvolutionInputs(HistogramCalibrater):  # type: ignore[misc] # onnxruntime has no types
     """ONNX Runtime's calibrator on inputs of convolutions alone; it would look at their outputs too.
 
-    It runs the optimised graph, four times as fast as the plain one that the library itself runs.
+    It runs the optimised graph; the library itself would run the plain one.
     """
 
     def __init__(self, file: Path, augmented: Path, threads: int) -> None:
@@ -116,6 +117,11 @@ class _ConvolutionInputs(HistogramCalibrater):  # type: ignore[misc] # onnxrunti
             self.augmented_model_path, options, providers=["CPUExecutionProvider"]
         )
 
+    def collect(self, feed: dict[str, Tiles]) -> None:
+        """Add what one batch gives to the histograms."""
+        with contextlib.redirect_stdout(io.StringIO()):  # the library prints a line a batch
+            self.collect_data(_Once(feed))
+
     def histograms(self) -> dict[str, Any]:
         """By tensor: counts, edges, lowest, highest, outer edge."""
         collected: dict[str, Any] = self.collector.get_histogram_dict()
@@ -129,7 +135,8 @@ class _ConvolutionInputs(HistogramCalibrater):  # type: ignore[misc] # onnxrunti
         collector.histogram_dict = self.histograms()
         if method == "entropy":
             collector.histogram_dict = {name: _rebinned(entry) for name, entry in self.histograms().items()}
-        computed = collector.compute_collection_result()
+        with contextlib.redirect_stdout(io.StringIO()):
+            computed = collector.compute_collection_result()
         return {name: max(abs(float(entry[0])), abs(float(entry[1]))) for name, entry in computed.items()}
 
 
