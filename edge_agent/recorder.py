@@ -154,6 +154,8 @@ class Recorder(Worker):
 
     def _settled(self, item: Inspected, result: Result) -> None:
         self.tally = self.tally.plus(result.verdict)
+        recipe = self._recipe.current  # another one may be selected as soon as the place is free
+        self._triggers.settle(item.trigger)  # first: who has the result may trigger again
         self._recorded()
         why = "; ".join(reason.text for reason in result.reasons)
         log.info(
@@ -176,8 +178,7 @@ class Recorder(Worker):
             except StorageError as error:  # the result itself is safe
                 log.warning(event("not-archived", seq=result.seq, why=error))
         if item.frame:
-            self._samples.offer(result.id, item.frame.image, self._recipe.current, item.inspection)
-        self._triggers.settle(item.trigger)
+            self._samples.offer(result.id, item.frame.image, recipe, item.inspection)
 
     def _no_room(self, item: Inspected, error: StorageError) -> None:
         if not self.trouble:

@@ -71,6 +71,7 @@ class MqttPublisher:
         self._connected = threading.Event()
         self._progress = threading.Condition()
         self._said: set[str] = set()
+        self._protocol = settings.protocol
         self._troubles: dict[str, str] = {}
         self._stopped_why = ""
         self._wake_receiver, self._wake_sender = socket.socketpair()
@@ -213,8 +214,8 @@ class MqttPublisher:
         will = Will(self._topics.status, as_json({"state": "offline", "why": "the connection broke"}))
         connection = Connection(self._settings, protocol, will, self._wake_receiver)
         began = time.monotonic()
+        self._protocol = protocol
         try:
-            log.info("mqtt connected broker=%s protocol=%s", self._settings.address, protocol)
             delivery = self._greet(connection)
             while not self._stopping.is_set():
                 with self._said_storage_failure():
@@ -269,12 +270,18 @@ class MqttPublisher:
                 name = self._topics.command_name(event.topic)
                 if name is not None:
                     self._on_command(name, event)
-            elif isinstance(event, Subscribed) and event.refusal:
-                self._troubles["commands"] = f"commands will not arrive: the broker refuses ({event.refusal})"
-                log.error("mqtt %s", self._troubles["commands"])
+            elif isinstance(event, Subscribed):
+                self._subscribed(event)
         self._troubles["results"] = delivery.trouble
         for what, text in delivery.warnings():
             self._warn(what, text)
+
+    def _subscribed(self, event: Subscribed) -> None:
+        """From now on commands arrive, so only now it is said that the agent is there."""
+        log.info("mqtt connected broker=%s protocol=%s", self._settings.address, self._protocol)
+        if event.refusal:
+            self._troubles["commands"] = f"commands will not arrive: the broker refuses ({event.refusal})"
+            log.error("mqtt %s", self._troubles["commands"])
 
     @contextmanager
     def _said_storage_failure(self) -> Iterator[None]:
