@@ -6,7 +6,6 @@ Trains what is not there yet, so that it can be stopped and started; the runs st
 from __future__ import annotations
 
 import argparse
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from benchmarks.record import data_folder, pictures_folder, record, run
 from build_engine.cli.main import main as build_engine
 from build_engine.evaluation.anomaly_sheet import write_sheet
 from build_engine.evaluation.one_class import Judged, judge_model
+from build_engine.training.single_checkpoint import load
 from edge_agent.errors import MatecheckError
 
 CLAIMS = {
@@ -71,9 +71,8 @@ def _trained(arguments: argparse.Namespace, source: Path, digit: int | None) -> 
     name = f"{arguments.data}-{digit}-{arguments.width}-{arguments.iterations}-{arguments.encoder_iterations}"
     folder = pictures_folder("cnn_gan") / name
     normal = [] if digit is None else ["--normal", str(digit)]
-    model, minutes = folder / "model.onnx", folder / "minutes.txt"
+    model = folder / "model.onnx"
     if not model.exists():
-        began = time.monotonic()
         command = ["train", "--network", "cnn-gan", "--data", str(source), *normal, "--output", str(folder)]
         command += ["--iterations", str(arguments.iterations), "--learning-rate", arguments.learning_rate]
         command += ["--encoder-iterations", str(arguments.encoder_iterations), "--width", arguments.width]
@@ -81,10 +80,9 @@ def _trained(arguments: argparse.Namespace, source: Path, digit: int | None) -> 
             command += ["--resume"]
         if build_engine(command) or build_engine(["export", str(folder), "--output", str(model)]):
             raise MatecheckError("training has failed", where=str(folder))
-        minutes.write_text(f"{(time.monotonic() - began) / 60:.1f}", encoding="utf-8")
     judged = judge_model(model, source, normal=digit, threads=1)
     write_sheet(judged, folder / "maps.png")
-    return judged, float(minutes.read_text(encoding="utf-8"))
+    return judged, sum(row["seconds"] for row in load(folder)["history"]) / 60
 
 
 def _row(digit: int | None, judged: Judged, minutes: float) -> str:
