@@ -82,7 +82,7 @@ def main() -> None:
         broker.stop()
         with closing(load_engine(folder / "agent" / "difference.onnx")) as engine:
             model = engine.info
-    data = "none: the camera's test pattern, which is no part (verdict ERROR not-registered where a picture came)"
+    data = "none: the camera's test pattern, which is no part: ERROR for another reason where a picture came"
     record(NAME, claim=CLAIM, data=data, model=model, result=result, keep=rounds >= len(FAULTS))
 
 
