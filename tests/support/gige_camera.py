@@ -72,3 +72,26 @@ class GigeCameraProcess:
         """The end of `hang`."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
+
+
+class LightBarrier:
+    """A GigE camera in this process, whose trigger input the test moves.
+
+    The fake camera has no input of its own: its registers are set as if "Line0" were the software trigger.
+    """
+
+    def __init__(self) -> None:
+        self._aravis = load_aravis()
+        end = time.monotonic() + FREE_AFTER_S
+        self._camera = self._aravis.GvFakeCamera.new(ADDRESS, "TEST02")
+        while not self._camera.is_running():
+            assert time.monotonic() < end, "port 3956 is taken by another GigE camera on this machine"
+            time.sleep(0.3)
+            self._camera = self._aravis.GvFakeCamera.new(ADDRESS, "TEST02")
+
+    def pulse(self) -> None:
+        """A part passes."""
+        inside = self._camera.get_fake_camera()
+        software = 1
+        inside.write_register(self._aravis.FAKE_CAMERA_REGISTER_TRIGGER_SOURCE, software)
+        inside.write_register(self._aravis.FAKE_CAMERA_REGISTER_TRIGGER_SOFTWARE, 1)

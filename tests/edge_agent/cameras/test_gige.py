@@ -14,7 +14,7 @@ from edge_agent.cameras.camera import NoPictureYetError
 from edge_agent.cameras.gige import GigeCamera
 from edge_agent.cameras.gige_settings import GigeSettings
 from edge_agent.errors import CameraError, ConfigError, ImageError
-from tests.support.gige_camera import ADDRESS, GigeCameraProcess, need_aravis
+from tests.support.gige_camera import ADDRESS, GigeCameraProcess, LightBarrier, need_aravis
 
 NAME = "Aravis-Fake-TEST01"
 
@@ -109,6 +109,21 @@ def test_a_camera_that_waits_for_its_light_barrier_is_well(device: GigeCameraPro
         for _ in range(2):
             with pytest.raises(NoPictureYetError):
                 camera.read()
+
+
+def test_each_pulse_of_the_light_barrier_is_one_picture() -> None:
+    need_aravis()
+    barrier = LightBarrier()
+    with closing(GigeCamera(ADDRESS, GigeSettings(trigger_line="Line0"), "line")) as camera:
+        camera.open()
+        for number in range(3):
+            barrier.pulse()
+            frame = camera.read()
+            assert frame
+            assert frame.number == number
+        with pytest.raises(NoPictureYetError):
+            camera.read()
+        assert camera.counts["frames"] == 3
 
 
 def test_one_program_controls_a_camera(device: GigeCameraProcess) -> None:
