@@ -14,10 +14,8 @@ from calibration.cli.main import main
 from calibration.coverage import cover
 from calibration.errors import CalibrationError
 from calibration.gate import GateResult, check
-from calibration.making import INT8, Making
 from calibration.pair_set import PairSet
 from calibration.place import Place
-from calibration.progress import Progress
 from calibration.registered_pairs import PairTiles, RegisteredPairs
 from edge_agent.engines import load_engine
 from edge_agent.engines.engine import Tiles
@@ -71,8 +69,13 @@ def test_from_pictures_to_the_active_engine_and_back(
     assert "the model of agent.toml (convolutions.onnx)" in capsys.readouterr().out
 
 
-def test_the_report_is_one_page_with_its_pictures_inside(place: Place) -> None:
-    Making(place, INT8, Progress(), None).make()
+def test_everything_in_one_go_ends_with_the_new_engine_active_and_a_report_on_one_page(
+    place: Place, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", str(config), "--pairs", "80"]) == 0
+    (name,) = place.store.names()
+    assert place.store.current() == place.store.folder / name
+    assert f"undo       calibrate rollback {config}" in capsys.readouterr().out
     page = place.report.read_text(encoding="utf-8")
     assert "<b>Passed.</b>" in page
     assert not re.search(r'(src|href)="(?!data:)', page)
@@ -133,18 +136,18 @@ def test_an_engine_without_the_gate_s_word_is_never_activated(place: Place) -> N
     assert place.store.current() is None
 
 
-def test_killed_at_any_step_the_old_engine_stays_and_the_next_call_goes_on(place: Place, config: Path) -> None:
+def test_killed_at_any_step_the_old_engine_stays_and_the_next_call_goes_on(
+    place: Place, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with place.store.staged("old") as folder:
         write_artifact(folder)
     place.store.activate("old")
-    seen = ""
     for last_words in ("ranges: ", "model ", "engine "):
         process = subprocess.Popen(
             [sys.executable, "-m", "calibration.cli.main", "int8", str(config)], stdout=subprocess.PIPE, text=True
         )
         assert process.stdout
         for line in process.stdout:
-            seen += line
             if line.strip().startswith(last_words):
                 break
         process.kill()
@@ -152,7 +155,8 @@ def test_killed_at_any_step_the_old_engine_stays_and_the_next_call_goes_on(place
         assert place.store.current() == place.store.folder / "old"
         for name in place.store.names():
             Manifest.read(place.store.folder / name).check_files(place.store.folder / name)
-    assert "is in the store from an earlier call" in seen
+    capsys.readouterr()
     assert main(["int8", str(config)]) == 0
+    assert "is in the store from an earlier call" in capsys.readouterr().out
     assert main(["activate", str(config)]) == 0
     assert not list(place.store.folder.glob(".staged-*"))

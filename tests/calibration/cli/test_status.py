@@ -21,7 +21,7 @@ def test_an_unknown_scale_is_said_with_its_mend(tmp_path: Path, capsys: pytest.C
     config = AgentFolder(tmp_path, port=1, recipe=replace(MADE_UP, mm_per_px=None)).write_config()
     assert main(["status", str(config)]) == 0
     shown = capsys.readouterr().out
-    assert "write mm_per_px" in shown
+    assert "calibrate scale measures it and writes mm_per_px" in shown
     assert "0.5 (the model's own)" in shown
     assert "objects 12 px long" in shown
 
