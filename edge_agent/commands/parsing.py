@@ -9,6 +9,7 @@ from typing import Any
 from edge_agent.errors import CommandError
 
 MAX_PAYLOAD_BYTES = 4096
+MAX_LEVELS = 8  # no command takes more than one; what cannot be written again cannot stand in the audit log
 MAX_WHOLE_NUMBER = 2**53  # as far as every JSON implementation counts exactly
 
 
@@ -28,12 +29,29 @@ def parse_payload(payload: bytes, *, retained: bool) -> dict[str, Any]:
     if not payload:
         return {}
     try:
-        arguments = json.loads(payload.decode("utf-8"), object_pairs_hook=_unique)
+        arguments = json.loads(
+            payload.decode("utf-8"), object_pairs_hook=_unique, parse_float=_finite, parse_constant=_finite
+        )
     except (ValueError, RecursionError) as error:  # a few kB of "[" exhaust the parser's stack
         raise CommandError(f"the payload must be JSON in UTF-8 ({error})") from error
     if not isinstance(arguments, dict):
         raise CommandError(f"the payload must be a JSON object, but is {_json_type(arguments)}")
+    if _is_deep(arguments, MAX_LEVELS):
+        raise CommandError(f"the payload must have at most {MAX_LEVELS} levels")
     return arguments
+
+
+def _finite(number: str) -> float:
+    """Python's reader takes NaN and 1e999, which nobody can be told again in JSON."""
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(f"{number[:20]} is no number in JSON")
+    return value
+
+
+def _is_deep(value: object, levels: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels < 0 or any(_is_deep(part, levels - 1) for part in inner)
 
 
 def only(arguments: dict[str, Any], *known: str) -> None:

@@ -36,6 +36,9 @@ NASTY = (
     b'{"a":' * 2000,
     b"9" * 4000,
     b"1e999",
+    b'{"width_px": 1e999}',
+    b'{"from_seq": -Infinity, "to_seq": NaN}',
+    b'{"a": ' + b"[" * 900 + b"]" * 900 + b"}",
     b"NaN",
     b'{"part_id":"\\ud800"}',
     b'{"every_s": 1e999, "components": 1e999, "recipe": "a"}',
@@ -57,6 +60,7 @@ def test_what_parsers_have_failed_at_before_is_refused(found: dict[str, Target],
         for nasty in NASTY:
             found[name].run(nasty)
             found[name].run(seed + nasty)
+            found[name].run(seed.partition(b"\n")[0] + b"\n" + nasty)
             found[name].run(seed[: len(seed) // 2] + nasty)
 
 

@@ -65,6 +65,7 @@ def test_one_command_brings_up_an_agent_that_delivers_over_tls(installed: Machin
     report = installed.run("cat /root/report.txt").stdout
     assert "agent      up with 0.1.0-" in report
     assert "exit code 0" in report
+    assert "nothing is built" in installed.run("journalctl --no-pager -u matecheck-engine").stdout
     numbers = [result["seq"] for result in heard(installed, "result", 3)]
     assert numbers == list(range(int(str(numbers[0])), int(str(numbers[0])) + 3))
 
