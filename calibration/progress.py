@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from typing import TextIO
@@ -29,7 +30,9 @@ class Progress:
     def passing(self, text: str) -> None:
         """Written over by whatever comes next."""
         if self._terminal:
-            print(f"\r\x1b[K  {text}", end="", file=self._output, flush=True)
+            width = shutil.get_terminal_size().columns - 3  # a line that wraps could not be written over
+            shown = text if len(text) <= width else f"{text[: width - 1]}…"
+            print(f"\r\x1b[K  {shown}", end="", file=self._output, flush=True)
             self._passing = True
         elif time.monotonic() >= self._next:
             self._next = time.monotonic() + QUIET_S
