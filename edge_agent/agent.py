@@ -31,13 +31,13 @@ from edge_agent.commands.pause import PAUSED
 from edge_agent.commands.table import table
 from edge_agent.concluding import Concluding, Inspected
 from edge_agent.conditions import Condition, Conditions
-from edge_agent.config import ResultsSettings, Settings
+from edge_agent.config import Settings
 from edge_agent.disk_watch import DiskWatch
 from edge_agent.engines.source import EngineSource
 from edge_agent.handshake import handshake
 from edge_agent.health_watch import HealthWatch
 from edge_agent.inspecting import NO_ENGINE, Inspecting, SeenPart
-from edge_agent.inspection.inspection import Inspection, Reason, Verdict
+from edge_agent.inspection.inspection import Reason
 from edge_agent.log import event
 from edge_agent.mqtt.events import Incoming
 from edge_agent.mqtt.publisher import MqttPublisher
@@ -45,12 +45,12 @@ from edge_agent.recorder import Recorder
 from edge_agent.registering import RegisteredQueue, Registering
 from edge_agent.results import identifiers
 from edge_agent.results.archive import Archive
-from edge_agent.results.eviction import OutboxLimits
 from edge_agent.results.relief import ReliefOutbox
 from edge_agent.results.samples import FOLDER as SAMPLES
 from edge_agent.results.samples import Samples
 from edge_agent.supervisor import Supervisor
 from edge_agent.triggers import TriggerQueue
+from edge_agent.unfinished import interrupted, overdue
 from edge_agent.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -86,8 +86,9 @@ class Agent:
         archive = Archive(folder / "archive", archive_mb, min_free_mb) if archive_mb else None
         self._disk = DiskWatch(folder, min_free_mb, archive.give_up if archive else lambda _mb: None)
         self._disk.look()
-        limits = _outbox_limits(settings.results)
-        self._outbox = ReliefOutbox(folder / "outbox.sqlite", limits, lambda: self._disk.pictures_welcome)
+        self._outbox = ReliefOutbox(
+            folder / "outbox.sqlite", settings.results.outbox_limits, lambda: self._disk.pictures_welcome
+        )
         if last_id := self._outbox.last_id():  # the clock may be behind that of the last run
             identifiers.not_before(last_id)
         alone = self._mode == "command" and settings.camera.live and not camera.on_demand
@@ -187,10 +188,8 @@ class Agent:
 
     def _take_up(self) -> None:
         """What the last process accepted and did not finish gets its ERROR; what was not acknowledged still is not."""
-        for trigger in self._outbox.unanswered():
-            log.warning(event("trigger-interrupted", part=trigger.part_id, id=trigger.id))
-            why = Reason("interrupted", "the agent ended before the part was inspected")
-            self._inspected.put(Inspected(trigger, None, Inspection(Verdict.ERROR, (why,)), NO_ENGINE))
+        for part in interrupted(self._outbox):
+            self._inspected.put(part)
         unconfirmed = self._outbox.unconfirmed() if self.settings.trigger.acknowledge else []
         if unconfirmed:
             await_acknowledgement(self._triggers, unconfirmed[-1])
@@ -204,8 +203,8 @@ class Agent:
         self._supervisor.look()
         if not self._supervisor.lost:
             self._watchdog.feed()
-        for trigger, late in self._triggers.overdue():
-            self._inspected.put(Inspected(trigger, None, Inspection(Verdict.ERROR, (late,)), NO_ENGINE))
+        for part in overdue(self._triggers):
+            self._inspected.put(part)
         refusals = self._triggers.refusals
         troubles = [
             ("camera", self._capture.trouble),
@@ -310,7 +309,3 @@ class Agent:
         while (worker.alive or not worker.done) and time.monotonic() < end:
             self._supervisor.look()
             worker.join(LOOK_S)
-
-
-def _outbox_limits(results: ResultsSettings) -> OutboxLimits:
-    return OutboxLimits(results.outbox_rows, results.outbox_mb * health.MB, results.keep_sent_h * 3600)

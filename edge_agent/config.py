@@ -15,6 +15,7 @@ from edge_agent.config_reader import TomlFile
 from edge_agent.errors import ConfigError
 from edge_agent.health_settings import HealthSettings
 from edge_agent.mqtt.settings import MqttSettings
+from edge_agent.results.eviction import OutboxLimits
 
 
 @dataclass(frozen=True)
@@ -183,6 +184,11 @@ class ResultsSettings:
         _within("archive_mb", self.archive_mb, 0, math.inf)
         _within("thumbnail_width_px", self.thumbnail_width_px, 0, 8192)
         _within("min_free_mb", self.min_free_mb, 0, math.inf)
+
+    @property
+    def outbox_limits(self) -> OutboxLimits:
+        """How much may stand in the outbox."""
+        return OutboxLimits(self.outbox_rows, self.outbox_mb * 1_000_000, self.keep_sent_h * 3600)
 
 
 @dataclass(frozen=True)
