@@ -140,7 +140,7 @@ def _ranges_off(layers: Sequence[LayerCoverage]) -> list[str]:
         return []
     worst = max(off, key=lambda layer: max(layer.needed / layer.range, layer.range / max(layer.needed, 1e-9)))
     what = f"the ranges of {len(off)} of {len(layers)} INT8 layers do not fit what the parts of this line cause"
-    return [f"{what}: it was calibrated on other pictures ({worst.layer} is {worst.trouble})"]
+    return [f"{what}: it was calibrated on too few or other pictures ({worst.layer} is {worst.trouble})"]
 
 
 def _disagreements(agreements: Sequence[tuple[Entry, Agreement]]) -> list[str]:

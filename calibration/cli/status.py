@@ -49,7 +49,7 @@ def _engine(place: Place) -> Iterator[tuple[str, str]]:
         return
     yield "from", f"{current.name} in {store.folder}" if current else "the model of agent.toml"
     if current is not None:
-        yield from _origin(current)
+        yield from _origin(place, current)
     previous = store.previous()
     if previous is not None:
         yield "rollback", f"would go to {previous.name}"
@@ -60,10 +60,19 @@ def _engine(place: Place) -> Iterator[tuple[str, str]]:
             yield "new", f"{name}, {manifest.precision}, passed the gate: calibrate activate takes it"
 
 
-def _origin(folder: Path) -> Iterator[tuple[str, str]]:
+def _origin(place: Place, folder: Path) -> Iterator[tuple[str, str]]:
     from edge_agent.engines.manifest import Manifest
 
     manifest = Manifest.read(folder)
+    reference = place.reference()
+    newer = reference.info
+    reference.close()
+    if (manifest.network, manifest.version) != (newer.network, newer.version):
+        made_of = f"{manifest.network} {manifest.version}"
+        yield (
+            "",
+            f"made of {made_of}, the model is {newer.network} {newer.version} by now: calibrate int8 makes it anew",
+        )
     calibration, gate = manifest.calibration, manifest.gate
     if calibration:
         yield "calibrated", f"{manifest.made_at}, on {calibration.pairs} pairs, digest {calibration.digest[:12]}"

@@ -90,7 +90,7 @@ def test_ranges_from_pictures_of_something_else_do_not_pass_and_the_reason_is_sa
     dull = [(np.clip(tile + rng.integers(0, 4, tile.shape), 0, 255).astype(np.uint8), tile) for tile in grey]
     result = judged_by_ranges_of(place, dull, 60)
     assert not result.passed
-    assert "it was calibrated on other pictures" in result.text
+    assert "it was calibrated on too few or other pictures" in result.text
     assert "too narrow" in result.text
 
 

@@ -4,8 +4,10 @@ from pathlib import Path
 import pytest
 
 from calibration.cli.main import main
+from edge_agent.engines.store import EngineStore
 from edge_agent.inspection.recipe import Limits
 from tests.support.agent import MADE_UP, AgentFolder
+from tests.support.artifacts import write_artifact
 
 
 def test_status_says_what_judges_and_by_which_measure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -29,3 +31,17 @@ def test_an_unknown_scale_is_said_with_its_mend(tmp_path: Path, capsys: pytest.C
 def test_a_missing_config_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", str(tmp_path / "none.toml")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_an_engine_of_another_model_than_that_of_the_agent_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = EngineStore(tmp_path / "engines")
+    config = AgentFolder(tmp_path, port=1).write_config(engine={"store": "engines"})
+    with store.staged("old") as folder:
+        replace(write_artifact(folder), version="0").write(folder)
+    store.activate("old")
+    assert main(["status", str(config)]) == 0
+    shown = capsys.readouterr().out
+    assert "made of difference 0, the model is difference 1 by now: calibrate int8 makes it anew" in shown
+    assert "was never compared with FP32 on this line" in shown
