@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import stat
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -65,7 +66,9 @@ class ReliefOutbox(Outbox):
         self._retry_at = 0.0
         self._evicted = Evictions()
         self._last = super().last_seq
-        if (self._folder / "outbox.sqlite").exists():  # of a process that ended while the disk was full
+        if (
+            _is_ours(self._folder) and (self._folder / "outbox.sqlite").exists()
+        ):  # of a process that ended while the disk was full
             self._memory = Outbox(self._folder / "outbox.sqlite", IN_MEMORY)
             self._why = "results of an earlier run are still in memory"
             self._come_back()
@@ -212,8 +215,8 @@ class ReliefOutbox(Outbox):
     def _go_to_memory(self, error: StorageError) -> None:
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
-            if self._folder.is_symlink() or self._folder.stat().st_uid != os.geteuid():
-                raise error  # somebody else has made it: nothing of ours is put there
+            if not _is_ours(self._folder):
+                raise error  # somebody else has made it: nothing of ours is put there, nor of theirs taken
             (self._folder / "outbox.sqlite.seq").write_text(str(self._last), encoding="ascii")
         except OSError as no_memory:
             raise error from no_memory
@@ -240,3 +243,12 @@ class ReliefOutbox(Outbox):
         self._memory = None
         shutil.rmtree(self._folder, ignore_errors=True)
         log.info(event("results-on-disk-again", moved=moved))
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether it is a folder that this user has made: anybody may write into /dev/shm."""
+    try:
+        found = folder.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()

@@ -135,6 +135,18 @@ def test_where_memory_is_refused_too_the_error_is_that_of_the_disk(tmp_path: Pat
         assert outbox.record(big()).seq == 1
 
 
+def test_a_place_in_memory_that_somebody_else_has_made_is_not_used(tmp_path: Path) -> None:
+    stranger = tmp_path / "stranger"
+    stranger.mkdir()
+    Outbox(stranger / "outbox.sqlite").close()
+    (tmp_path / "memory").symlink_to(stranger)
+    with closing(ReliefOutbox(tmp_path / "outbox.sqlite", memory=tmp_path / "memory")) as outbox:
+        assert outbox.trouble == ""
+        fill(outbox)
+        with pytest.raises(StorageError, match="full"):
+            outbox.record(big())
+
+
 def test_pictures_are_left_out_while_they_are_not_welcome(tmp_path: Path) -> None:
     welcome = False
     with closing(ReliefOutbox(tmp_path / "outbox.sqlite", pictures_welcome=lambda: welcome)) as outbox:
