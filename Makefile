@@ -29,6 +29,8 @@ soak: $(VENV)/.test mosquitto aravis
 		PATH="$$PATH:/usr/sbin" $(VENV)/bin/python -m benchmarks.soak.$$run || exit 1; \
 	done
 	PATH="$$PATH:/usr/sbin" $(VENV)/bin/python -m benchmarks.trigger_to_result
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check atheris --constraint constraints.txt
+	$(VENV)/bin/python -m benchmarks.fuzzing
 
 # Its own process: a driver that is made up stands in the way of a real one.
 test-gpu: $(VENV)/.gpu mosquitto
@@ -42,7 +44,7 @@ $(VENV)/.gpu: $(VENV)/.test tests/support/gpu/install.sh
 audit: $(VENV)/.audit
 	$(VENV)/bin/bandit --quiet --configfile pyproject.toml --recursive edge_agent build_engine calibration systemd
 	$(VENV)/bin/shellcheck systemd/install systemd/uninstall systemd/debian/p* systemd/debian/matecheck-setup
-	for unit in systemd/units/*.service; do systemd-analyze security --offline=true --threshold=20 $$unit | tail -1; done
+	for unit in systemd/units/*.service; do systemd-analyze security --offline=true --no-pager --threshold=20 $$unit > /dev/null || exit 1; done
 	$(VENV)/bin/pip freeze --exclude-editable > $(VENV)/frozen.txt
 	$(VENV)/bin/pip-audit --strict --no-deps --disable-pip --requirement $(VENV)/frozen.txt
 
