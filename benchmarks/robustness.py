@@ -35,7 +35,7 @@ from edge_agent.inspection.registration import Registered
 
 NAME = "robustness"
 CLAIM = "average precision under shift, rotation, blur, noise and light, with registration and without it"
-PAIRS, SEED, MARGIN = 12, 5, 48
+PAIRS, SEED, MARGIN = 8, 5, 48
 PICTURE = REPOSITORY / "docs" / "images" / "robustness.png"
 Image = NDArray[np.uint8]
 
@@ -213,7 +213,7 @@ def _draw(results: dict[tuple[str, float, bool], tuple[float, int]], file: Path)
         axes.set(title=kind, xlabel=UNITS[kind], ylim=(0, 1.03))
         axes.grid(alpha=0.3)
     figure.axes[0].set_ylabel("average precision")
-    figure.axes[0].legend(loc="lower left")
+    figure.axes[-1].legend(loc="lower left")
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file)
 
