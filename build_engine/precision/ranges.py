@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from onnxruntime.quantization.calibrate import HistogramCalibrater, HistogramCollector
 
 from build_engine.precision.graph import convolutions
+from build_engine.precision.search import polite
 from edge_agent.engines.engine import Tiles
 from edge_agent.errors import ModelError
 
@@ -110,9 +111,7 @@ class _ConvolutionInputs(HistogramCalibrater):  # type: ignore[misc] # onnxrunti
 
     def create_inference_session(self) -> None:
         """Called by the library, which would switch all optimisation off."""
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self.threads
-        options.log_severity_level = 4
+        options = polite(self.threads)
         self.infer_session = onnxruntime.InferenceSession(
             self.augmented_model_path, options, providers=["CPUExecutionProvider"]
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx
@@ -33,6 +34,15 @@ class Budget:
     tiles: int = 8
 
 
+def polite(threads: int) -> Any:
+    """Options of a session whose threads sleep while they wait: the agent may be inspecting on the same machine."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 4
+    return options
+
+
 class Judge:
     """Runs models on a few tiles and compares with the float32 model.
 
@@ -59,10 +69,8 @@ class Judge:
         return Difference(float(np.sqrt(squares / count)), total / count, int(changed), int(marked))
 
     def _scores(self, model: onnx.ModelProto) -> Scores:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self._threads
-        options.log_severity_level = 4
-        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        content = model.SerializeToString()
+        session = onnxruntime.InferenceSession(content, polite(self._threads), providers=["CPUExecutionProvider"])
         names = [value.name for value in session.get_inputs()]
         feeds = ({"test": test, "template": template} for test, template in self._sample)
         return [session.run(["score"], {name: feed[name] for name in names})[0] for feed in feeds]
