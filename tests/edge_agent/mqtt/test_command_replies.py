@@ -76,7 +76,7 @@ def test_a_retained_command_is_refused_at_once_and_after_a_reconnection(broker: 
         assert "retained" in ask(listener, "inspect", b'{"part_id": "a"}', retain=True)["reason"]
         broker.stop()
         broker.start()
-        listener.wait(lambda: len(listener.on("/reply/inspect")) == 2)
+        listener.wait(lambda: len(listener.on("/reply/inspect")) >= 2, 30)  # one may come twice
     assert obeyed == []
 
 
