@@ -44,7 +44,7 @@ from edge_agent.engines import Engine, ModelInfo, load_engine
 from edge_agent.engines.artifact import shipped_model
 from edge_agent.images import read_image
 from edge_agent.inspection.inspection import Inspection
-from edge_agent.inspection.inspector import Inspector
+from edge_agent.inspection.inspector import Inspector, conclude
 from edge_agent.inspection.recipe import Recipe
 from edge_agent.inspection.registration import Registrar
 
@@ -106,7 +106,8 @@ def _judged(_: Inspector, pair: AnnotatedPair, models: tuple[Path, ...]) -> list
     registered = Registrar().register(read_image(pair.test), recipe)
     if isinstance(registered, Inspection):
         return [registered] * len(models)
-    inspections = [Inspector(_engine(model)).judge(registered) for model in models]
+    seen = [Inspector(_engine(model)).look(registered) for model in models]
+    inspections = [each if isinstance(each, Inspection) else conclude(each) for each in seen]
     return [replace(inspection, score_map=None, aligned_template=None) for inspection in inspections]
 
 
