@@ -35,6 +35,7 @@ from edge_agent.engines import Engine, ModelInfo, load_engine
 from edge_agent.engines.artifact import shipped_model
 from edge_agent.engines.engine import ScoreMaps, Tiles
 from edge_agent.engines.onnx_runtime import MAX_BATCH
+from edge_agent.health_settings import HealthSettings
 from edge_agent.inspection.inspector import Inspector
 from edge_agent.inspection.recipe import Recipe
 from tests.support.broker import Broker
@@ -108,6 +109,7 @@ def _throughput(
         engine=engine,
         trigger=TriggerSettings(mode="free-run", interval_s=0.0),
         results=ResultsSettings(folder / "results"),
+        health=HealthSettings(hang_s=600.0),  # the camera waits while bare inference has its turn
     )
     agent_times: list[tuple[float, float]] = []
     bare_times: list[tuple[float, float]] = []
