@@ -30,7 +30,7 @@ def to_int8(
     tiles: CalibrationTiles,
     output: Path,
     *,
-    method: str = "minmax",
+    method: str = "auto",
     mixed_fp16: bool = False,
     budget: Budget | None = None,
     threads: int = 0,
