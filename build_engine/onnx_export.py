@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import warnings
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -39,25 +41,42 @@ def export(
     if height % network.multiple or width % network.multiple:
         raise ModelError(f"tile size must be multiples of {network.multiple}, but got {height} × {width}")
     network = network.eval()
+    metadata = {
+        "network": name,
+        "width": repr(network.width),
+        "norm": network.norm,
+        "version": version,
+        "kind": "pair",
+        "threshold": repr(threshold),
+        "weights_sha256": weights_digest(network),
+    }
+    return write_checked(
+        file, lambda aside: _write(network, aside, size), metadata, partial(largest_difference, network), TOLERANCE
+    )
+
+
+def write_checked(
+    file: Path,
+    write: Callable[[Path], None],
+    metadata: dict[str, str],
+    difference_of: Callable[[Path], float],
+    tolerance: float,
+) -> float:
+    """Write a model aside, put in its metadata, compare it with PyTorch, rename it into place; returns the difference.
+
+    Raises:
+        ModelError: the difference exceeds the tolerance.
+    """
     with tempfile.TemporaryDirectory(dir=file.parent) as folder:
         aside = Path(folder) / file.name
-        _write(network, aside, size)
+        write(aside)
         model = onnx.load(aside)
-        metadata = {
-            "network": name,
-            "width": repr(network.width),
-            "norm": network.norm,
-            "version": version,
-            "kind": "pair",
-            "threshold": repr(threshold),
-            "weights_sha256": weights_digest(network),
-        }
         onnx.helper.set_model_props(model, metadata)
         onnx.checker.check_model(model, full_check=True)
         onnx.save(model, aside)
-        difference = largest_difference(network, aside)
-        if difference > TOLERANCE:
-            raise ModelError(f"differs from PyTorch by {difference:.2g}, more than {TOLERANCE}", where=str(file))
+        difference = difference_of(aside)
+        if difference > tolerance:
+            raise ModelError(f"differs from PyTorch by {difference:.2g}, more than {tolerance}", where=str(file))
         aside.replace(file)
     return difference
 

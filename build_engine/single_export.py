@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import onnx
 import torch
 
 from build_engine.networks.single import KIND, SingleNetwork
-from build_engine.onnx_export import OPSET, weights_digest
+from build_engine.onnx_export import OPSET, weights_digest, write_checked
 from edge_agent.engines import load_engine
-from edge_agent.errors import ModelError
 
 TOLERANCE = 1e-3  # a score layer's values have no bounds, and small differences grow in front of the sigmoid
 VIEW = "whole"  # these networks see the whole region, resized, not tiles of it
@@ -34,26 +32,15 @@ def export_single(network: SingleNetwork, file: Path, *, version: str, threshold
         ModelError: that difference exceeds TOLERANCE.
     """
     network = network.eval()
-    with tempfile.TemporaryDirectory(dir=file.parent) as folder:
-        aside = Path(folder) / file.name
-        _write(network, aside)
-        model = onnx.load(aside)
-        metadata = {
-            "network": network.name,
-            "version": version,
-            "kind": KIND,
-            "view": VIEW,
-            "threshold": repr(threshold),
-            "weights_sha256": weights_digest(network),
-        }
-        onnx.helper.set_model_props(model, metadata)
-        onnx.checker.check_model(model, full_check=True)
-        onnx.save(model, aside)
-        difference = _largest_difference(network, aside)
-        if difference > TOLERANCE:
-            raise ModelError(f"differs from PyTorch by {difference:.2g}, more than {TOLERANCE}", where=str(file))
-        aside.replace(file)
-    return difference
+    metadata = {
+        "network": network.name,
+        "version": version,
+        "kind": KIND,
+        "view": VIEW,
+        "threshold": repr(threshold),
+        "weights_sha256": weights_digest(network),
+    }
+    return write_checked(file, partial(_write, network), metadata, partial(_largest_difference, network), TOLERANCE)
 
 
 def _write(network: SingleNetwork, file: Path) -> None:

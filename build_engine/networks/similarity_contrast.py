@@ -11,6 +11,7 @@ inside, so that it is exported with the weights and cannot differ anywhere.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -56,7 +57,7 @@ class MaskPrediction(nn.Conv2d):
         super().__init__(inputs, 1, 3, 1, 1)
 
 
-class PairNetwork(nn.Module):
+class PairNetwork(nn.Module, ABC):
     """A network that compares two pictures. Subclasses define `masks`.
 
     Attributes:
@@ -68,9 +69,9 @@ class PairNetwork(nn.Module):
     width: float
     norm: str
 
+    @abstractmethod
     def masks(self, pair: Tensor) -> list[Tensor]:
         """Logits [N, 1, H/s, W/s] at every predicted scale, finest first, from float [N, 6, H, W] in -1..1."""
-        raise NotImplementedError
 
     def logits(self, test: Tensor, template: Tensor) -> list[Tensor]:
         """Logits at every predicted scale, finest first, from two uint8 [N, H, W, 3]."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from torch import Tensor, nn
 
 KIND = "single"
 
 
-class SingleNetwork(nn.Module):
+class SingleNetwork(nn.Module, ABC):
     """A network of kind "single": the whole picture in, a score map out.
 
     Attributes:
@@ -18,6 +20,6 @@ class SingleNetwork(nn.Module):
     name: str
     size: tuple[int, int]
 
+    @abstractmethod
     def forward(self, test: Tensor) -> Tensor:
         """Score map float32 [N, H, W] in 0..1 from uint8 BGR [N, H, W, 3]."""
-        raise NotImplementedError
