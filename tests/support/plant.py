@@ -98,6 +98,14 @@ class Plant:
         """What the broker has logged."""
         return (self.folder / "broker.log").read_text(encoding="utf-8")
 
+    def wait_for_log(self, text: str, seconds: float = 20) -> None:
+        """The broker answers before it writes down why."""
+        end = time.monotonic() + seconds
+        while text not in self.log:
+            if time.monotonic() > end:
+                raise AssertionError(f"the broker did not log {text!r}:\n{self.log}")
+            time.sleep(0.02)
+
     def context(self, user: str = "") -> ssl.SSLContext:
         """TLS with this user's certificate, or with none."""
         context = ssl.create_default_context(cafile=str(self.folder / "ca.pem"))

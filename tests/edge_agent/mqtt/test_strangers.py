@@ -74,7 +74,7 @@ def test_who_has_a_certificate_of_the_plant_is_let_in(plant: Plant) -> None:
 
 def test_who_has_no_certificate_is_refused_and_logged(plant: Plant) -> None:
     assert refused(plant, plant.context())
-    assert "peer did not return a certificate" in plant.log
+    plant.wait_for_log("peer did not return a certificate")
 
 
 def test_who_does_not_encrypt_is_refused(plant: Plant) -> None:
@@ -83,7 +83,7 @@ def test_who_does_not_encrypt_is_refused(plant: Plant) -> None:
 
 def test_who_has_a_certificate_of_another_authority_is_refused_and_logged(plant: Plant, tmp_path: Path) -> None:
     assert refused(plant, stranger(tmp_path, trustme.CA(), plant.folder / "ca.pem"))
-    assert "certificate verify failed" in plant.log
+    plant.wait_for_log("certificate verify failed")
 
 
 def test_who_has_an_expired_certificate_is_refused(plant: Plant, tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_what_is_not_allowed_is_denied_and_reaches_nobody(
         witness.wait(lambda: any(b'"after"' in payload for payload in witness.on(f"{OURS}/result")))
         assert payload not in witness.on(topic)
         assert not [said for said in witness.on(f"{OURS}/result") if f"{user} ".encode() in said]
-    assert f"Denied PUBLISH from test-{user}" in plant.log
+    plant.wait_for_log(f"Denied PUBLISH from test-{user}")
 
 
 def test_a_device_hears_the_commands_of_no_other(plant: Plant, agent: AgentProcess) -> None:
