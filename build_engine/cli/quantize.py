@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from build_engine.precision import PrecisionReport, TileSet
 
+SOURCES = ("pairs", "deeppcb", "photographs", "one_class")
 INT8, MIXED, HALF = "int8", "int8+fp16", "fp16"
 
 
@@ -26,13 +27,23 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="write a model in INT8 or FP16",
         description="Writes precision into the graph, for TensorRT and ONNX Runtime alike, and says what became of "
         "each layer. INT8 needs pairs of pictures like those of the line: they are registered and cut into tiles as "
-        "the agent does it, and the ranges of all tensors are measured on them.",
+        "the agent does it, and the ranges of all tensors are measured on them. A model that judges one picture "
+        "needs good pictures instead.",
     )
     data = parser.add_mutually_exclusive_group()
     data.add_argument("--pairs", type=Path, metavar="LIST|FOLDER", help="pairs as build-engine evaluate reads them")
     data.add_argument("--deeppcb", type=Path, metavar="LIST", help="list of DeepPCB, or its folder")
     data.add_argument(
         "--photographs", type=Path, metavar="FOLDER", help="make synthetic pairs of any photographs, as for training"
+    )
+    data.add_argument(
+        "--one-class",
+        type=Path,
+        metavar="SOURCE",
+        help="for models that judge one picture: good pictures, as build-engine train --data reads them",
+    )
+    parser.add_argument(
+        "--normal", type=whole(0), metavar="DIGIT", help="of --one-class: the digit of MNIST that is good"
     )
     parser.add_argument("--model", type=Path, metavar="ONNX", help="float32 (default: the one of the package)")
     parser.add_argument("--output", type=Path, required=True, metavar="ONNX", help="model to write")
@@ -51,7 +62,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="share of the arithmetic that may stay out of int8 where int8 costs accuracy; 0 tries no layer "
         "(default: %(default)s)",
     )
-    parser.add_argument("--tiles", type=whole(1), default=200, metavar="N", help="most tiles (default: %(default)s)")
+    parser.add_argument(
+        "--tiles", type=whole(1), default=200, metavar="N", help="most tiles or good pictures (default: %(default)s)"
+    )
     parser.add_argument("--limit", type=whole(1), metavar="N", help="use N pairs drawn at random (default: all)")
     parser.add_argument("--seed", type=whole(0), default=0, help="of what is drawn (default: %(default)s)")
     parser.add_argument("--threads", type=whole(0), default=0, help="of ONNX Runtime (default: its own choice)")
@@ -66,15 +79,16 @@ def run(arguments: argparse.Namespace) -> int:
     from build_engine.precision.report import table
     from edge_agent.engines.artifact import shipped_model
 
-    sources = [name for name in ("pairs", "deeppcb", "photographs") if getattr(arguments, name)]
+    sources = [f"--{name.replace('_', '-')}" for name in SOURCES if getattr(arguments, name)]
     model = arguments.model or shipped_model()
     if arguments.precision == HALF:
         if sources:
-            raise UsageError(f"FP16 measures no ranges and needs no --{sources[0]}", mend="leave it out")
+            raise UsageError(f"FP16 measures no ranges and needs no {sources[0]}", mend="leave it out")
         report = to_fp16(model, arguments.output)
     else:
         if not sources:
-            raise UsageError("INT8 needs pictures to measure ranges on", mend="add --pairs, --deeppcb or --photographs")
+            mend = "add --pairs, --deeppcb, --photographs or --one-class"
+            raise UsageError("INT8 needs pictures to measure ranges on", mend=mend)
         report = _int8(arguments, model)
     if arguments.report:
         write_report(report, arguments.report)
@@ -116,13 +130,20 @@ def _int8(arguments: argparse.Namespace, model: Path) -> PrecisionReport:
 def _tiles(arguments: argparse.Namespace, model: Path, bar: Progress) -> TileSet:
     from build_engine.datasets import DatasetError, read_deeppcb, read_pairs
     from build_engine.evaluation.evaluation import choose
-    from build_engine.precision import tiles_of_pairs, tiles_of_photographs
+    from build_engine.precision import tiles_of_good, tiles_of_pairs, tiles_of_photographs
     from build_engine.synthesis.photographs import Photographs
     from edge_agent.engines import load_engine
 
     engine = load_engine(model, threads=1)
-    size = engine.info.height, engine.info.width
+    size, kind = (engine.info.height, engine.info.width), engine.info.kind
     engine.close()
+    if (kind == "single") != bool(arguments.one_class):
+        what = "judges one picture" if kind == "single" else "compares with a template"
+        mend = "give good pictures with --one-class" if kind == "single" else "give pairs with --pairs or --photographs"
+        raise UsageError(what, where=str(model), mend=mend)
+    if arguments.one_class:
+        limit = min(arguments.limit or arguments.tiles, arguments.tiles)
+        return tiles_of_good(arguments.one_class, size, arguments.normal, limit=limit, seed=arguments.seed)
     if arguments.photographs:
         count = min(arguments.limit or arguments.tiles, arguments.tiles)
         return tiles_of_photographs(Photographs(arguments.photographs), size, count, arguments.seed)

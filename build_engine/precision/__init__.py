@@ -10,7 +10,7 @@ from build_engine.precision.lint import Finding, lint
 from build_engine.precision.ranges import METHODS
 from build_engine.precision.report import Difference, Layer, PrecisionReport, read_report, write_report
 from build_engine.precision.search import Budget
-from build_engine.precision.tiles import CalibrationTiles, TileSet, tiles_of_pairs, tiles_of_photographs
+from build_engine.precision.tiles import CalibrationTiles, TileSet, tiles_of_good, tiles_of_pairs, tiles_of_photographs
 
 __all__ = [
     "METHODS",
@@ -24,6 +24,7 @@ __all__ = [
     "lint",
     "read_report",
     "rounds_half",
+    "tiles_of_good",
     "tiles_of_pairs",
     "tiles_of_photographs",
     "to_fp16",

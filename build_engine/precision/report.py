@@ -139,7 +139,7 @@ def table(report: PrecisionReport) -> str:
     shares = ", ".join(f"{report.share(p):.1%} {p}" for p in ("int8", "fp16", "fp32") if report.share(p))
     lines += ["", f"{report.network} {report.version}, {report.precision}: {shares} of {total / 1e9:.2f} GMAC"]
     if report.tiles:
-        lines.append(f"ranges: {report.method}, from {report.tiles} pairs of tiles, digest {report.digest[:12]}…")
+        lines.append(f"ranges: {report.method}, from {report.tiles} tiles, digest {report.digest[:12]}…")
     for method, difference in (report.tried or {}).items():
         lines.append(f"  {method:<10} {difference_text(difference)}")
     if report.difference:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from build_engine.datasets import AnnotatedPair
+from build_engine.datasets.one_class import good_pictures
 from build_engine.synthesis.pairs import Recipe as Mixture
 from build_engine.synthesis.pairs import synthesise
 from build_engine.synthesis.photographs import Photographs
@@ -115,6 +116,26 @@ def tiles_of_photographs(photographs: Photographs, size: tuple[int, int], count:
     samples = (synthesise(photographs, mixture, seed, index) for index in range(count))
     batches = tuple((_cropped(s.test, height, width), _cropped(s.template, height, width)) for s in samples)
     return TileSet(batches, count)
+
+
+def tiles_of_good(
+    source: Path, size: tuple[int, int], normal: int | None = None, *, limit: int = LIMIT, seed: int = 0
+) -> TileSet:
+    """Whole pictures of good parts (height, width), for a network that judges one picture; nothing is registered.
+
+    Args:
+        source, normal: see `good_pictures`.
+        size: of the model's input in pixels.
+        limit: most pictures; of more, that many are drawn.
+        seed: of the draw.
+
+    Raises:
+        DatasetError: there is none.
+    """
+    pictures = good_pictures(source, size, normal)
+    drawn = np.sort(np.random.default_rng(seed).permutation(len(pictures))[:limit])
+    batches = tuple((pictures[i : i + 1], pictures[i : i + 1]) for i in drawn)
+    return TileSet(batches, len(batches))
 
 
 def _cropped(image: NDArray[np.uint8], height: int, width: int) -> Tiles:
