@@ -6,6 +6,8 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from build_engine.cli.numbers import number, whole
@@ -41,6 +43,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument(
         "--normal", type=whole(0), metavar="DIGIT", help="of --one-class: the digit of MNIST that is good"
+    )
+    parser.add_argument(
+        "--refine",
+        type=whole(1),
+        metavar="STEPS",
+        help="of --one-class: judge a run of cnn-gan offline, with vectors that so many gradient steps refine; --model "
+        "names the folder of the run",
     )
     parser.add_argument(
         "--connectors", default="dsub25,circular37-pins", metavar="NAMES", help="of --simulated (default: %(default)s)"
@@ -118,12 +127,18 @@ def _simulated(arguments: argparse.Namespace) -> int:
 def _one_class(arguments: argparse.Namespace) -> int:
     from build_engine.evaluation.anomaly import table
     from build_engine.evaluation.anomaly_sheet import write_sheet
-    from build_engine.evaluation.one_class import judge_model
+    from build_engine.evaluation.one_class import Judged, judge_model
     from edge_agent.errors import UsageError
 
     if arguments.model is None:
         raise UsageError("--one-class needs --model", mend="name a model that build-engine export wrote")
-    judged = judge_model(arguments.model, arguments.one_class, normal=arguments.normal, threshold=arguments.threshold)
+    if arguments.refine:
+        from build_engine.evaluation.refining import judge_refined
+
+        judge: Callable[..., Judged] = partial(judge_refined, steps=arguments.refine)
+    else:
+        judge = judge_model
+    judged = judge(arguments.model, arguments.one_class, normal=arguments.normal, threshold=arguments.threshold)
     if arguments.json:
         print(json.dumps({"data": str(arguments.one_class), "fps": judged.fps, **judged.report.to_dict()}))
     else:

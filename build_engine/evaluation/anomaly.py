@@ -23,9 +23,11 @@ class AnomalyReport:
         threshold: of all figures below that need one.
         precision, recall, f1, balanced_accuracy: of pictures at the threshold.
         best_f1, best_threshold: highest F1 of any threshold, chosen on these very pictures: an upper bound.
+        best_f1_balanced: balanced accuracy at that threshold.
         f1_of_all: F1 of calling every picture anomalous: what a figure above has to beat.
-        pixel_auroc, pro, iou, pixel_f1: None where there are no masks; PRO to a false positive rate of 0.3, IoU and
-            F1 of pixels at the threshold.
+        pixel_auroc, pro, overlap, iou, pixel_f1: None where there are no masks; PRO to a false positive rate of 0.3;
+            overlap, IoU and F1 of pixels at the threshold, where overlap is PRO at that one threshold: the share of a
+            region that is found, averaged over the regions.
         best_pixel_f1: highest F1 of pixels of any threshold.
     """
 
@@ -39,9 +41,11 @@ class AnomalyReport:
     balanced_accuracy: float
     best_f1: float
     best_threshold: float
+    best_f1_balanced: float
     f1_of_all: float
     pixel_auroc: float | None = None
     pro: float | None = None
+    overlap: float | None = None
     iou: float | None = None
     pixel_f1: float | None = None
     best_pixel_f1: float | None = None
@@ -73,13 +77,13 @@ def judge_maps(
     found = highest >= threshold
     precision, recall, f1 = precision_recall_f1(found, anomalous)
     best, best_threshold = best_f1(highest, anomalous)
-    specificity = float((~found & ~anomalous).sum() / (~anomalous).sum())
     of_pixels: dict[str, float] = {}
     if masks is not None and masks.any():
         pixels = maps >= threshold
         of_pixels = {
             "pixel_auroc": float(roc_auc_score(masks.ravel(), maps.ravel())),
             "pro": pro(maps, masks),
+            "overlap": float(np.mean([(region >= threshold).mean() for region in _regions(maps, masks)])),
             "iou": float((pixels & masks).sum() / max(1, (pixels | masks).sum())),
             "pixel_f1": precision_recall_f1(pixels, masks)[2],
             "best_pixel_f1": best_f1(maps.ravel(), masks.ravel())[0],
@@ -92,9 +96,10 @@ def judge_maps(
         precision=precision,
         recall=recall,
         f1=f1,
-        balanced_accuracy=(recall + specificity) / 2,
+        balanced_accuracy=balanced_accuracy(found, anomalous),
         best_f1=best,
         best_threshold=best_threshold,
+        best_f1_balanced=balanced_accuracy(highest >= best_threshold, anomalous),
         f1_of_all=precision_recall_f1(np.ones_like(anomalous), anomalous)[2],
         **of_pixels,
     )
@@ -105,6 +110,11 @@ def precision_recall_f1(found: NDArray[np.bool_], actual: NDArray[np.bool_]) -> 
     hits = int((found & actual).sum())
     total = int(found.sum()) + int(actual.sum())
     return hits / max(1, int(found.sum())), hits / max(1, int(actual.sum())), 2 * hits / max(1, total)
+
+
+def balanced_accuracy(found: NDArray[np.bool_], actual: NDArray[np.bool_]) -> float:
+    """Mean of the shares of both kinds that are told rightly; 0.5 is chance."""
+    return float((found[actual].mean() + (~found[~actual]).mean()) / 2)
 
 
 def best_f1(scores: NDArray[np.float32], actual: NDArray[np.bool_]) -> tuple[float, float]:
@@ -172,7 +182,9 @@ def table(report: AnomalyReport) -> str:
             row("  recall", report.recall),
             row("  balanced accuracy", report.balanced_accuracy),
             row("best F1 of any threshold", report.best_f1),
+            row("  balanced accuracy there", report.best_f1_balanced),
             row("F1 of calling all anomalous", report.f1_of_all),
+            row("PRO at the threshold", report.overlap),
             row("IoU of pixels at the threshold", report.iou),
             row("F1 of pixels at the threshold", report.pixel_f1),
             row("best F1 of pixels", report.best_pixel_f1),

@@ -56,9 +56,7 @@ def judge_model(
     try:
         if engine.info.kind != "single":
             raise ModelError("compares with a template", where=str(model), mend="judge it with --pairs or --deeppcb")
-        tests = read_tests(source, (engine.info.height, engine.info.width), normal)
-        if tests.anomalous.all() or not tests.anomalous.any():
-            raise DatasetError("must hold good and anomalous pictures", where=str(source))
+        tests = labelled(source, (engine.info.height, engine.info.width), normal)
         maps = np.concatenate([engine.infer(part, part) for part in np.array_split(tests.pictures, _parts(tests))])
         fps = _fps(engine, tests)
         info = engine.info
@@ -66,6 +64,14 @@ def judge_model(
         engine.close()
     report = judge_maps(maps, tests.anomalous, tests.masks, threshold or info.threshold)
     return Judged(info, tests, maps, report, fps)
+
+
+def labelled(source: Path, size: tuple[int, int], normal: int | None) -> TestSet:
+    """`read_tests`, which must give both kinds. Raises DatasetError."""
+    tests = read_tests(source, size, normal)
+    if tests.anomalous.all() or not tests.anomalous.any():
+        raise DatasetError("must hold good and anomalous pictures", where=str(source))
+    return tests
 
 
 def _parts(tests: TestSet) -> int:

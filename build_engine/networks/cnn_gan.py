@@ -140,15 +140,15 @@ class CnnGan(SingleNetwork):
         origin_loss = -vectors.square().sum(1).sqrt() / vectors.shape[1] ** 0.5
         return residual_loss, origin_loss, difference.abs().mean(1)
 
-    def raw(self, test: Tensor) -> tuple[Tensor, Tensor]:
-        """Anomaly score a [N] and residual [N, S, S] of uint8 BGR [N, S, S, 3]."""
-        pictures = self.pictures(test)
-        residual_loss, origin_loss, residual = self.losses(pictures, self.encoder(pictures))
-        return self.balance * residual_loss + (1 - self.balance) * origin_loss, residual
-
     def forward(self, test: Tensor) -> Tensor:
         """See SingleNetwork."""
-        anomaly, residual = self.raw(test)
+        pictures = self.pictures(test)
+        return self.maps(pictures, self.encoder(pictures))
+
+    def maps(self, pictures: Tensor, vectors: Tensor) -> Tensor:
+        """Score maps [N, S, S] in 0..1 of pictures [N, C, S, S] with the vectors [N, latent] that paint them."""
+        residual_loss, origin_loss, residual = self.losses(pictures, vectors)
+        anomaly = self.balance * residual_loss + (1 - self.balance) * origin_loss
         score = torch.sigmoid((anomaly - self.middle) / self.spread)
         highest = residual.amax((1, 2), keepdim=True).clamp_min(1e-6)
         return score[:, None, None] * residual / highest

@@ -17,6 +17,7 @@ from build_engine.training.gan_anomalies import spoil, transform
 
 REPORT_EVERY = 50
 SIGMAS = 3.0
+RESIDUAL = 0.3  # the residual alone tells less than the origin distance; weighed alike it blurs it
 
 log = logging.getLogger(__name__)
 
@@ -104,18 +105,22 @@ class EncoderTraining:
         self.optimiser.load_state_dict(state["optimiser"])
 
 
-def calibrate(network: CnnGan, pictures: Tensor) -> None:
-    """Weigh the two losses alike, and make 0.5 the limit that good pictures keep.
+def calibrate(network: CnnGan, pictures: Tensor, vectors: Tensor | None = None) -> None:
+    """Weigh the two losses, and make 0.5 the limit that good pictures keep.
 
-    λ is such that both losses vary alike over the given good pictures, uint8 [M, C, S, S], which were not trained on;
-    the limit is their mean + SIGMAS standard deviations.
+    λ is such that over good pictures the residual loss varies by RESIDUAL of what the origin loss varies; the limit is
+    their mean + SIGMAS standard deviations.
+
+    Args:
+        network: encoder and generator trained.
+        pictures: good ones that were not trained on, float [M, C, S, S] in 0..1.
+        vectors: that paint them, [M, latent]; None is what the encoder says.
     """
     network.eval()
     with torch.no_grad():
-        good = pictures.float() / 255
-        residual, origin, _ = network.losses(good, network.encoder(good))
+        residual, origin, _ = network.losses(pictures, network.encoder(pictures) if vectors is None else vectors)
         of_residual, of_origin = float(residual.std()), float(origin.std())
-        balance = of_origin / max(of_origin + of_residual, 1e-12)
+        balance = RESIDUAL * of_origin / max(RESIDUAL * of_origin + of_residual, 1e-12)
         network.balance.fill_(balance)
         anomaly = balance * residual + (1 - balance) * origin
         deviation = max(float(anomaly.std()), 1e-6)

@@ -63,7 +63,7 @@ def train_detector(
         lambda done, loss: tell("encoder", done, settings.encoder.iterations, loss),
         lambda: save(everything(encoder)),
     )
-    calibrate(network, held_back)
+    calibrate(network, held_back.float() / 255)
     save(everything(encoder, finished=True))
 
 

@@ -41,6 +41,21 @@ def test_a_perfect_map_has_every_figure_at_1() -> None:
     report = judge_maps(truth.astype(np.float32), truth.any(axis=(1, 2)), truth, 0.5)
     assert report.image_auroc == report.pixel_auroc == report.f1 == report.iou == report.best_f1 == 1
     assert report.pro == pytest.approx(1)
+    assert report.overlap == report.balanced_accuracy == report.best_f1_balanced == 1
+
+
+def test_calling_all_anomalous_has_a_balanced_accuracy_of_a_half_however_high_its_f1() -> None:
+    anomalous = np.array([True] * 9 + [False])
+    report = judge_maps(np.full((10, 4, 4), 0.7, np.float32), anomalous, None, 0.5)
+    assert report.best_f1 == report.f1 == report.f1_of_all == pytest.approx(18 / 19)
+    assert report.best_f1_balanced == report.balanced_accuracy == 0.5
+
+
+def test_pro_at_the_threshold_is_the_mean_share_of_a_region() -> None:
+    truth, maps = np.zeros((2, 8, 8), np.bool_), np.zeros((2, 8, 8), np.float32)
+    truth[0, :2, :2] = truth[0, 6:, 6:] = True
+    maps[0, 0, :2] = 0.9
+    assert judge_maps(maps, truth.any(axis=(1, 2)), truth, 0.5).overlap == 0.25
 
 
 def test_pro_is_that_of_its_definition() -> None:

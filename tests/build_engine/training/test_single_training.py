@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from build_engine.cli.main import main
+from build_engine.evaluation.refining import refine
+from build_engine.networks.cnn_gan import CnnGan
 from build_engine.networks.feature_fusion import Parts
 from build_engine.training.fusion_loss import consistency_loss, feature_loss, fusion_loss, score_loss
 from build_engine.training.gan import critic_loss
@@ -41,6 +43,9 @@ def test_cnn_gan_is_trained_resumed_exported_and_judged(tmp_path: Path, capsys: 
     assert figures["anomalous"] == 6
     assert figures["pixel_auroc"] is None
     assert (tmp_path / "out" / "maps.png").is_file()
+    judge[judge.index(str(model))] = str(run)
+    assert main([*judge, "--refine", "2", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["pictures"] == 9
 
 
 def test_feature_fusion_is_trained_exported_and_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -58,6 +63,16 @@ def test_feature_fusion_is_trained_exported_and_judged(tmp_path: Path, capsys: p
     assert "pictures a second" in text
 
 
+def test_refined_vectors_paint_each_picture_at_least_as_well_and_most_better() -> None:
+    torch.manual_seed(0)
+    network = CnnGan(width=8, encoder_width=8).eval().requires_grad_(False)
+    pictures = torch.rand(4, 1, 28, 28)
+    before = network.losses(pictures, network.encoder(pictures))[0]
+    after = network.losses(pictures, refine(network, pictures, 5))[0]
+    assert (after <= before).all()
+    assert (after < before).sum() >= 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
@@ -66,6 +81,7 @@ def test_feature_fusion_is_trained_exported_and_judged(tmp_path: Path, capsys: p
         (["train", "--network", "feature-fusion", "--data", "{tmp}/none", "--output", "{tmp}/r"], "holds no picture"),
         (["train", "--network", "cnn-gan", "--data", "{tmp}", "--output", "{tmp}/r", "--resume"], "no such checkpoint"),
         (["evaluate", "--one-class", "{tmp}"], "--one-class needs --model"),
+        (["evaluate", "--one-class", "{tmp}", "--model", "{tmp}", "--refine", "2"], "no such checkpoint"),
     ],
 )
 def test_what_is_missing_is_said_in_one_line(
