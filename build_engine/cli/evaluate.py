@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from build_engine.cli.numbers import number, whole
+from build_engine.cli.numbers import annotators_margin, number, whole
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -61,6 +61,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--threshold", type=number(0, 1, above=True), metavar="SCORE", help="0..1 (default: the model's own)"
     )
+    parser.add_argument(
+        "--margin",
+        type=number(0),
+        metavar="PX",
+        help="how far the annotated boxes stand off the objects on each side: detected boxes are grown by it before "
+        "they are compared (default: 0; 8 for --deeppcb)",
+    )
     parser.add_argument("--limit", type=whole(1), metavar="N", help="judge N pairs drawn at random (default: all)")
     parser.add_argument("--seed", type=whole(0), default=0, help="of --limit and --simulated (default: %(default)s)")
     parser.add_argument(
@@ -90,7 +97,13 @@ def _annotated(arguments: argparse.Namespace) -> int:
     if not everything:
         raise DatasetError("holds no pair", where=str(source))
     pairs = choose(everything, arguments.limit, arguments.seed)
-    report, inspections = evaluate(pairs, arguments.model, threshold=arguments.threshold, jobs=arguments.jobs)
+    report, inspections = evaluate(
+        pairs,
+        arguments.model,
+        threshold=arguments.threshold,
+        jobs=arguments.jobs,
+        margin_px=annotators_margin(arguments),
+    )
     if arguments.json:
         print(json.dumps({"data": str(source), **report.to_dict()}, ensure_ascii=False))
     else:

@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from build_engine.cli.numbers import number, whole
+from build_engine.cli.numbers import annotators_margin, number, whole
 from build_engine.training.settings import FinetuneSettings
 from edge_agent.errors import UsageError
 
@@ -141,8 +141,7 @@ def _settings(arguments: argparse.Namespace) -> FinetuneSettings:
         for field in fields(FinetuneSettings)
         if field.name in arguments and field.name not in {"start", "margin"}
     }
-    margin = arguments.margin if arguments.margin is not None else 8.0 if arguments.deeppcb else 0.0
-    return FinetuneSettings(margin=margin, **chosen)
+    return FinetuneSettings(margin=annotators_margin(arguments), **chosen)
 
 
 def _data(
@@ -205,7 +204,7 @@ def _finish(
         f"{at:9.2f}  {figures.average_precision:.4f}  {figures.precision:.4f}  {figures.recall:.4f}  {figures.f1:.4f}"
         for at, figures in scores.items()
     ]
-    report, inspections = evaluate(held_back, model, threshold=None, jobs=arguments.jobs)
+    report, inspections = evaluate(held_back, model, threshold=None, jobs=arguments.jobs, margin_px=settings.margin)
     text = "\n".join([counts, "", *lines, "", f"chosen: {threshold:g}. The product with it on the same pairs:", ""])
     text += table(report)
     (output / REPORT).write_text(text + "\n", encoding="utf-8")

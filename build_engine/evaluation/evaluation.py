@@ -10,6 +10,7 @@ import numpy as np
 
 from build_engine.datasets import AnnotatedPair
 from build_engine.evaluation.curve import draw_curve
+from build_engine.evaluation.detection import ANNOTATION_MARGIN_PX
 from build_engine.evaluation.inspecting import scene, verdict_on_pair
 from build_engine.evaluation.inspector_pool import inspect_each, tracked
 from build_engine.evaluation.report import Report, detections, summarise
@@ -34,7 +35,12 @@ def choose(pairs: Sequence[AnnotatedPair], limit: int | None, seed: int) -> tupl
 
 
 def evaluate(
-    pairs: Sequence[AnnotatedPair], model: Path | None, *, threshold: float | None, jobs: int
+    pairs: Sequence[AnnotatedPair],
+    model: Path | None,
+    *,
+    threshold: float | None,
+    jobs: int,
+    margin_px: float = ANNOTATION_MARGIN_PX,
 ) -> tuple[Report, list[Inspection]]:
     """Inspect all pairs and compare with what is annotated. Progress goes to stderr.
 
@@ -43,6 +49,7 @@ def evaluate(
         model: file of the model; None is the shipped one.
         threshold: score at which components are cut; None is the model's own.
         jobs: number of processes.
+        margin_px: by which the annotated boxes stand off their objects on each side.
 
     Returns:
         The figures, and one inspection a pair without its arrays.
@@ -55,7 +62,7 @@ def evaluate(
     engine.close()
     work = partial(verdict_on_pair, threshold=threshold)
     inspections = list(tracked(inspect_each(work, pairs, model=model, jobs=jobs), len(pairs), "inspecting"))
-    return summarise(pairs, inspections, engine.info, threshold), inspections
+    return summarise(pairs, inspections, engine.info, threshold, margin_px), inspections
 
 
 def write_pictures(
@@ -77,7 +84,7 @@ def write_pictures(
     draw_curve(report.official, report.oracle, title, curve)
 
     images = [detections(pair, inspection) for pair, inspection in zip(pairs, inspections, strict=True)]
-    false, missed = worst_cases(images, WORST_CASES)
+    false, missed = worst_cases(images, WORST_CASES, report.margin_px)
     inspector = Inspector(load_engine(model, threads=0))
     again = lru_cache(maxsize=4)(lambda index: scene(inspector, pairs[index], threshold))
     heading = f"{title}: AP {report.official.average_precision:.3f}, best F1 {report.official.best_f1:.3f} (official)"

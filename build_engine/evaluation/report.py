@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from build_engine.datasets import AnnotatedPair
-from build_engine.evaluation.detection import ImageDetections, Scores, official, paper_oracle
+from build_engine.evaluation.detection import ANNOTATION_MARGIN_PX, ImageDetections, Scores, official, paper_oracle
 from edge_agent.engines import ModelInfo
 from edge_agent.inspection.inspection import Inspection, Verdict
 
@@ -23,6 +23,7 @@ class Report:
         model: what was judged.
         pairs, clean_pairs: how many were inspected, and how many of them have no annotated box.
         threshold: score at which the components were cut.
+        margin_px: by which detected boxes were grown, as far as the annotators stood off the objects.
         official, oracle: figures by DeepPCB's protocol, and by the paper's that ranks by the answer.
         verdicts: how often the product said OK, NG and ERROR.
         clean_ng: clean pairs that it called NG.
@@ -35,6 +36,7 @@ class Report:
     pairs: int
     clean_pairs: int
     threshold: float
+    margin_px: float
     official: Scores
     oracle: Scores
     verdicts: dict[str, int]
@@ -61,7 +63,11 @@ def detections(pair: AnnotatedPair, inspection: Inspection) -> ImageDetections:
 
 
 def summarise(
-    pairs: Sequence[AnnotatedPair], inspections: Sequence[Inspection], model: ModelInfo, threshold: float | None
+    pairs: Sequence[AnnotatedPair],
+    inspections: Sequence[Inspection],
+    model: ModelInfo,
+    threshold: float | None,
+    margin_px: float = ANNOTATION_MARGIN_PX,
 ) -> Report:
     """Figures over all pairs, each with its inspection; a threshold of None is the model's own."""
     images = [detections(pair, inspection) for pair, inspection in zip(pairs, inspections, strict=True)]
@@ -79,7 +85,8 @@ def summarise(
         pairs=len(pairs),
         clean_pairs=sum(not has_object for has_object, _ in judged),
         threshold=model.threshold if threshold is None else threshold,
-        official=official(images),
+        margin_px=margin_px,
+        official=official(images, margin_px),
         oracle=paper_oracle(images),
         verdicts={verdict.value: verdicts[verdict] for verdict in Verdict},
         clean_ng=judged.count((False, Verdict.NG)),
@@ -126,8 +133,8 @@ def table(report: Report) -> str:
         lines.append(f"median ms a pair, one thread: {stages}")
     lines += [
         "",
-        "official: IoU > 0.33, each detected box grown by 8 px, confidence of the detector; matched greedily by",
-        "confidence, each annotated box once. Precision, recall and F1 are of all components at the threshold.",
+        f"official: IoU > 0.33, each detected box grown by {report.margin_px:g} px, confidence of the detector;",
+        "matched greedily by confidence, each annotated box once. Precision, recall, F1: of all components found.",
         "* annotated boxes shrunk to half, confidence = IoU with the annotation: ranks by the answer. Only to compare",
         "  with the figure of the paper, never a claim.",
     ]

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from build_engine.evaluation.detection import ImageDetections, grown, iou, match
+from build_engine.evaluation.detection import ANNOTATION_MARGIN_PX, ImageDetections, grown, iou, match
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,10 @@ class Case:
     overlap: float
 
 
-def worst_cases(images: Sequence[ImageDetections], each: int) -> tuple[list[Case], list[Case]]:
-    """The `each` worst false and missed cases by the official protocol.
+def worst_cases(
+    images: Sequence[ImageDetections], each: int, margin_px: float = ANNOTATION_MARGIN_PX
+) -> tuple[list[Case], list[Case]]:
+    """The `each` worst false and missed cases by the official protocol, detected boxes grown by the margin.
 
     Returns:
         False cases by falling confidence, and missed ones: first those that nothing overlaps, the largest first.
@@ -39,7 +41,7 @@ def worst_cases(images: Sequence[ImageDetections], each: int) -> tuple[list[Case
     false: list[Case] = []
     missed: list[Case] = []
     for number, image in enumerate(images):
-        judged = grown(image)
+        judged = grown(image, margin_px)
         taken = match(judged)
         overlap = iou(judged.boxes, judged.truth)
         for detection in np.flatnonzero(taken < 0):

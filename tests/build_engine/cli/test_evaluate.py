@@ -83,6 +83,14 @@ def test_the_threshold_is_handed_to_the_product(data, tmp_path, capsys) -> None:
     assert figures["threshold"] == 1.0
 
 
+def test_own_boxes_are_taken_as_they_are_unless_a_margin_is_said(data, tmp_path, capsys) -> None:
+    for more, margin, matched in ((), 0.0, 1), (("--margin", "8"), 8.0, 1), (("--margin", "40"), 40.0, 0):
+        assert evaluate(data, "found.csv", tmp_path, "--json", *more) == 0
+        figures = json.loads(capsys.readouterr().out)
+        assert figures["margin_px"] == margin
+        assert figures["official"]["matched"] == matched
+
+
 def test_a_limit_draws_the_same_pairs_for_the_same_seed(data, tmp_path, capsys) -> None:
     for _ in range(2):
         assert evaluate(data, "all.csv", tmp_path, "--json", "--limit", "2", "--seed", "5") == 0
