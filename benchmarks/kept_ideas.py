@@ -1,0 +1,233 @@
+"""What each kept idea beside training is worth: figures as shipped, and with one idea left out or another put in.
+
+python -m benchmarks.kept_ideas [--run FOLDER] [--pairs N] [--jobs N]
+
+On DeepPCB training pairs by the official protocol, and on synthetic pairs of photographs never trained on, which have
+what DeepPCB has not: large objects, grey levels, surfaces that differ. With the folder of the run that trained the
+shipped network (`--run runs/compact`) also the weights of its last step, without their moving average.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.record import data_folder, pictures_folder, record, run
+from build_engine.datasets import AnnotatedPair, read_deeppcb
+from build_engine.evaluation.detection import ANNOTATION_MARGIN_PX, Boxes, ImageDetections, official
+from build_engine.evaluation.evaluation import choose
+from build_engine.evaluation.inspector_pool import inspect_each, tracked
+from build_engine.onnx_export import export
+from build_engine.synthesis.pairs import RECIPES, synthesise
+from build_engine.synthesis.photographs import Photographs
+from build_engine.training.checkpoint import FILE, Checkpoint
+from build_engine.training.data import VALIDATION
+from edge_agent.engines import load_engine
+from edge_agent.engines.engine import Engine
+from edge_agent.images import read_image
+from edge_agent.inspection import tiles
+from edge_agent.inspection.alignment import Aligner, Alignment, warp
+from edge_agent.inspection.components import find_components
+from edge_agent.inspection.inspector import Inspector
+from edge_agent.inspection.recipe import Recipe
+
+NAME = "kept_ideas"
+CLAIM = "what registration, its local shifts, two scales, their merging, the ranking and flips are worth"
+PAIRS, SEED = 200, 11
+Image = NDArray[np.uint8]
+Map = NDArray[np.float32]
+Merge = Callable[[Sequence[Map], tuple[int, int], float], Map]
+
+SHIPPED = "as shipped"
+ON_REAL = {
+    "no registration": "the template stays where it is",
+    "no local shifts": "shift, turn and zoom alone",
+}
+RANKED = {
+    "ranked by mean score": "small components not ranked lower",
+    "ranked by peak score": "",
+}
+ALONE = "last weights, not averaged"
+
+
+def _filled(maps: Sequence[Map], size: tuple[int, int], threshold: float) -> Map:
+    return tiles.merge_scales(maps, Recipe.scales, size, threshold)
+
+
+def _native(maps: Sequence[Map], size: tuple[int, int], threshold: float) -> Map:
+    return tiles.merge_scales(maps[:1], Recipe.scales[:1], size, threshold)
+
+
+def _highest(maps: Sequence[Map], size: tuple[int, int], _: float) -> Map:
+    return np.asarray(np.max(_enlarged(maps, size), axis=0), np.float32)
+
+
+def _mean(maps: Sequence[Map], size: tuple[int, int], _: float) -> Map:
+    return np.asarray(np.mean(_enlarged(maps, size), axis=0), np.float32)
+
+
+def _enlarged(maps: Sequence[Map], size: tuple[int, int]) -> NDArray[np.float32]:
+    return np.stack([np.asarray(cv2.resize(one, size[::-1], interpolation=cv2.INTER_LINEAR)) for one in maps])
+
+
+MERGES: dict[str, tuple[Merge, str]] = {
+    "native scale alone": (_native, "no look at half the resolution"),
+    "highest of both scales": (_highest, "instead of filling what the native one has found"),
+    "mean of both scales": (_mean, "likewise"),
+}
+FLIPS = {"flips": "mean over four mirrored looks: four times the arithmetic"}
+Found = dict[str, ImageDetections]
+
+
+@dataclass(frozen=True)
+class Looks:
+    """Score maps of one pair, one a scale, and what is to be found on it."""
+
+    size: tuple[int, int]
+    truth: Boxes
+    threshold: float
+    outside: NDArray[np.bool_]
+
+    def found(self, maps: Sequence[Map], merge: Merge = _filled, rank: str = "score") -> ImageDetections:
+        """The product's components of the merged maps, with the attribute that ranks them."""
+        score = np.where(self.outside, np.float32(0), merge(maps, self.size, self.threshold))
+        components, _ = find_components(score, self.threshold)
+        boxes = np.array([component.bbox_px for component in components], np.float64).reshape(-1, 4)
+        return ImageDetections(boxes, np.array([getattr(c, rank) for c in components], np.float64), self.truth)
+
+    def variants(self, engine: Engine, test: Image, template: Image) -> Found:
+        """All that needs no other registration."""
+        maps = _maps(engine, test, template)
+        mirrored = [_maps(engine, test, template, flip) for flip in (0, 1, -1)]
+        flipped = [np.mean(same_scale, axis=0) for same_scale in zip(maps, *mirrored, strict=True)]
+        return {
+            SHIPPED: self.found(maps),
+            **{name: self.found(maps, merge) for name, (merge, _) in MERGES.items()},
+            "ranked by mean score": self.found(maps, rank="mean_score"),
+            "ranked by peak score": self.found(maps, rank="peak_score"),
+            "flips": self.found(flipped),
+        }
+
+
+def _maps(engine: Engine, test: Image, template: Image, flip: int | None = None) -> list[Map]:
+    """One score map a scale; of pictures mirrored by OpenCV's code `flip`, mirrored back."""
+    if flip is not None:
+        test, template = (np.asarray(cv2.flip(image, flip), np.uint8) for image in (test, template))
+    seen = tiles.look(engine, test, template, Recipe.scales)
+    ends = np.cumsum([layout.count for layout in seen.layouts])[:-1]
+    maps = [tiles.join(part, layout) for part, layout in zip(np.split(seen.scores, ends), seen.layouts, strict=True)]
+    return maps if flip is None else [np.asarray(cv2.flip(one, flip), np.float32) for one in maps]
+
+
+def on_real(inspector: Inspector, pair: AnnotatedPair, *, shipped_alone: bool) -> Found:
+    """A DeepPCB pair in all variants, or as shipped alone."""
+    engine = inspector.engine
+    test, template = read_image(pair.test), read_image(pair.template)
+    height, width = test.shape[:2]
+    corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float64)
+    best = Aligner(template, corners).align(test)
+    truth = np.array(pair.boxes, np.float64).reshape(-1, 4)
+
+    def laid(alignment: Alignment) -> tuple[Looks, Image]:
+        seen, known = warp(template, alignment, (0, 0, width, height))
+        looks = Looks((height, width), truth, engine.info.threshold, ~known)
+        return looks, np.where(known[..., None], seen, test)
+
+    looks, registered = laid(best)
+    if shipped_alone:
+        return {SHIPPED: looks.found(_maps(engine, test, registered))}
+    found = looks.variants(engine, test, registered)
+    for name, alignment in (
+        ("no registration", Alignment(np.eye(3), 0.0, 0.0)),
+        ("no local shifts", replace(best, field=None)),
+    ):
+        looks, registered = laid(alignment)
+        found[name] = looks.found(_maps(engine, test, registered))
+    return found
+
+
+def on_synthetic(inspector: Inspector, index: int, *, photographs: Path, shipped_alone: bool) -> Found:
+    """A synthetic pair, registered to 1 px, as the product meets pairs."""
+    recipe = replace(RECIPES["default"], size=480, largest_shift=1.0, swapped_share=0.0)
+    sample = synthesise(Photographs(photographs, VALIDATION), recipe, SEED, index)
+    truth = [c.bbox_px for c in find_components(sample.mask.astype(np.float32), 0.5)[0]]
+    looks = Looks(
+        sample.mask.shape,
+        np.array(truth, np.float64).reshape(-1, 4),
+        inspector.engine.info.threshold,
+        np.zeros(sample.mask.shape, np.bool_),
+    )
+    if shipped_alone:
+        return {SHIPPED: looks.found(_maps(inspector.engine, sample.test, sample.template))}
+    return looks.variants(inspector.engine, sample.test, sample.template)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path, help="folder of the training run of the shipped network")
+    parser.add_argument("--pairs", type=int, default=PAIRS, help="of each kind (default: %(default)s)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    arguments = parser.parse_args()
+
+    pairs = choose(read_deeppcb(data_folder("deeppcb")), arguments.pairs, SEED)
+
+    def judged(model: Path | None, *, shipped_alone: bool) -> tuple[list[Found], list[Found]]:
+        on_pair = partial(on_real, shipped_alone=shipped_alone)
+        drawn = partial(on_synthetic, photographs=data_folder("backgrounds"), shipped_alone=shipped_alone)
+        real = inspect_each(on_pair, pairs, model=model, jobs=arguments.jobs)
+        synthetic = inspect_each(drawn, range(arguments.pairs), model=model, jobs=arguments.jobs)
+        return list(tracked(real, len(pairs), "DeepPCB")), list(tracked(synthetic, arguments.pairs, "synthetic"))
+
+    real, synthetic = judged(None, shipped_alone=False)
+    lines = [
+        f"{'':<28}{'DeepPCB':>16}{'':>16}{'synthetic':>14}",
+        f"{'':<28}{'AP':>8}{'P':>8}{'R':>8}{'best F1':>9}{'AP':>9}{'P':>8}{'R':>8}{'best F1':>9}",
+    ]
+    notes = ON_REAL | {name: note for name, (_, note) in MERGES.items()} | RANKED | FLIPS
+    lines += [_row(name, real, synthetic, name) for name in (SHIPPED, *notes)]
+    if arguments.run:
+        last = Checkpoint.load(arguments.run / FILE)
+        model = pictures_folder(NAME) / "last.onnx"
+        network = replace(last, averaged=last.weights, best={}).network()
+        export(network, model, name=last.settings.network, version="last", threshold=_threshold(), size=(480, 640))
+        lines.append(_row(ALONE, *judged(model, shipped_alone=True), SHIPPED))
+    lines += ["", *(f"{name}: {note}" for name, note in notes.items() if note)]
+    lines.append(
+        "synthetic: boxes as they are, IoU > 0.33; DeepPCB: the official protocol; P, R at the model's threshold"
+    )
+    record(
+        NAME,
+        claim=CLAIM,
+        data=f"{len(pairs)} of 1000 DeepPCB training pairs and {arguments.pairs} synthetic ones of 480 px, seed {SEED}",
+        model=load_engine(None, threads=1).info,
+        result="\n".join(lines),
+        keep=arguments.pairs == PAIRS,
+    )
+
+
+def _threshold() -> float:
+    return load_engine(None, threads=1).info.threshold
+
+
+def _row(label: str, real: Sequence[Found], synthetic: Sequence[Found], name: str) -> str:
+    line = f"{label:<28}"
+    for images, margin, room in ((real, ANNOTATION_MARGIN_PX, 8), (synthetic, 0.0, 9)):
+        found = [image[name] for image in images if name in image]
+        if not found:
+            continue
+        figures = official(found, margin)
+        line += f"{figures.average_precision:>{room}.4f}{figures.precision:>8.4f}{figures.recall:>8.4f}"
+        line += f"{figures.best_f1:>9.4f}"
+    return line
+
+
+if __name__ == "__main__":
+    run(main)
