@@ -48,7 +48,7 @@ def main() -> None:
     height, width = engines[0].info.height, engines[0].info.width
     lines += [
         "",
-        f"time of the shipped one over that of the first: {ratio:.3f} (median; half of the rounds {low:.3f} to {high:.3f})",
+        f"time of the shipped one over that of the first: {ratio:.3f} (half of the rounds: {low:.3f} to {high:.3f})",
         f"a tile of {height} x {width}, {THREADS} threads, ONNX Runtime, {len(times)} rounds in turn",
     ]
     record(
