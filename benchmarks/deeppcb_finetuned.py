@@ -2,8 +2,8 @@
 
 python -m benchmarks.deeppcb_finetuned [--run FOLDER] [--jobs N] [--threads N]
 
-Trains by `build-engine finetune`, from the model of the package, and goes on where it stopped; the weights stay outside
-the repository. The figures that count are those on DeepPCB's test split, which is not here:
+Trains by `build-engine finetune` with its defaults, from the model of the package, and goes on where it stopped; the
+weights stay outside the repository. The figures that count are those on DeepPCB's test split, which is not here:
 `build-engine evaluate --deeppcb PCBData/test.txt --model FOLDER/model.onnx`.
 """
 
@@ -24,7 +24,6 @@ from edge_agent.engines import load_engine
 
 NAME = "deeppcb_finetuned"
 CLAIM = "fine-tuned on 800 DeepPCB training pairs: official AP >= 0.99, F1 >= 0.99 at the exported threshold"
-OPTIONS = ("--split", "pairs", "--iterations", "800")
 CURVES = REPOSITORY / "docs" / "images" / "finetune-curves.png"
 
 
@@ -37,7 +36,7 @@ def main() -> None:
 
     folder: Path = arguments.run
     if not (folder / REPORT).exists():
-        command = ["finetune", "--deeppcb", str(data_folder("deeppcb")), "--output", str(folder), *OPTIONS]
+        command = ["finetune", "--deeppcb", str(data_folder("deeppcb")), "--output", str(folder)]
         command += ["--jobs", str(arguments.jobs), "--threads", str(arguments.threads)]
         failed = build_engine(command + ["--resume"] * (folder / FILE).exists())
         if failed:
@@ -50,7 +49,7 @@ def main() -> None:
         claim=CLAIM,
         data="DeepPCB trainval.txt (tangsanli5201/DeepPCB): 800 pairs to train on, 200 to choose by",
         model=load_engine(folder / MODEL).info,
-        result=f"build-engine finetune --deeppcb PCBData {' '.join(OPTIONS)} --output RUN\n"
+        result=f"build-engine finetune --deeppcb PCBData --output RUN\n"
         f"started from weights {last.settings.start}…, {minutes:.0f} minutes of training\n\n"
         + (folder / REPORT).read_text(encoding="utf-8").rstrip(),
         keep=True,

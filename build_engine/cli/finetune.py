@@ -67,9 +67,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--split",
         choices=("folders", "pairs"),
-        default=default.split,
         help="keep back whole folders of pairs, where they make up that share: other parts than are trained on; or "
-        "single pairs (default: %(default)s)",
+        f"single pairs (default: {default.split}; pairs for --deeppcb)",
     )
     parser.add_argument("--iterations", type=whole(1), default=default.iterations, help="at most (%(default)s)")
     parser.add_argument(
@@ -139,9 +138,10 @@ def _settings(arguments: argparse.Namespace) -> FinetuneSettings:
     chosen = {
         field.name: getattr(arguments, field.name)
         for field in fields(FinetuneSettings)
-        if field.name in arguments and field.name not in {"start", "margin"}
+        if field.name in arguments and field.name not in {"start", "margin", "split"}
     }
-    return FinetuneSettings(margin=annotators_margin(arguments), **chosen)
+    split = arguments.split or ("pairs" if arguments.deeppcb else FinetuneSettings.split)
+    return FinetuneSettings(margin=annotators_margin(arguments), split=split, **chosen)
 
 
 def _data(

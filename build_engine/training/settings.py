@@ -88,7 +88,7 @@ class FinetuneSettings(TrainingSettings):
     IMPLIED: ClassVar[frozenset[str]] = frozenset({"network", "width", "norm", "start"})
 
     recipe: str = ""
-    iterations: int = 1_200
+    iterations: int = 800
     learning_rate: float = 5e-4
     warm_up: int = 100
     decay: float = 0.5
