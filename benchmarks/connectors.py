@@ -62,12 +62,12 @@ def main() -> None:
 def _said(pair: AnnotatedPair, inspection: Inspection) -> list[str]:
     lines = []
     for box in pair.boxes:
-        on_it = [component for component in inspection.components if _touches(component, box)]
+        on_it = [component for component in inspection.components if touches(component, box)]
         pieces = ", ".join(f"score {c.score:.2f} {c.length_px:.0f} x {c.width_px:.0f} px" for c in on_it[:4])
         lines.append(
             f"  object {_text(box)}: " + (f"FOUND, {len(on_it)} component(s): {pieces}" if on_it else "MISSED")
         )
-    false = [c for c in inspection.components if not any(_touches(c, box) for box in pair.boxes)]
+    false = [c for c in inspection.components if not any(touches(c, box) for box in pair.boxes)]
     rejected = sum(component.rejected for component in false)
     lines.append(f"  false components: {len(false)}, of them {rejected} large enough to make the part NG")
     lines += [
@@ -77,7 +77,8 @@ def _said(pair: AnnotatedPair, inspection: Inspection) -> list[str]:
     return lines
 
 
-def _touches(component: Component, box: Box) -> bool:
+def touches(component: Component, box: Box) -> bool:
+    """Whether a component lies on an annotated box, or as near as annotators stand off."""
     x0, y0, x1, y1 = component.bbox_px
     left, top, right, bottom = box
     margin = ANNOTATION_MARGIN_PX
