@@ -36,7 +36,7 @@ def refine(network: CnnGan, pictures: Tensor, steps: int) -> Tensor:
     Adam goes down the residual loss L_n; each picture keeps the best vector that it met, so that it never gets worse.
     """
     with torch.no_grad():
-        best = network.encoder(pictures)
+        best: Tensor = network.encoder(pictures)
         lowest = network.losses(pictures, best)[0]
     vectors = best.clone().requires_grad_()
     optimiser = torch.optim.Adam([vectors], RATE)
@@ -71,25 +71,22 @@ def judge_refined(
     pictures = network.pictures(torch.from_numpy(tests.pictures))
     vectors = _in_parts(network, pictures, steps)
     with torch.no_grad():
-        maps = torch.cat(
-            [network.maps(*part) for part in zip(pictures.split(BATCH), vectors.split(BATCH), strict=True)]
-        )
+        parts = zip(torch.split(pictures, BATCH), torch.split(vectors, BATCH), strict=True)
+        maps = torch.cat([network.maps(*part) for part in parts]).numpy()
     limit = threshold or THRESHOLD
     info = ModelInfo(network.name, f"refined by {steps} steps", KIND, limit, weights_digest(network), *network.size)
-    scores = maps.numpy()
-    return Judged(
-        info, tests, scores, judge_maps(scores, tests.anomalous, tests.masks, limit), _fps(network, pictures, steps)
-    )
+    report = judge_maps(maps, tests.anomalous, tests.masks, limit)
+    return Judged(info, tests, maps, report, _fps(network, pictures, steps))
 
 
 def _in_parts(network: CnnGan, pictures: Tensor, steps: int) -> Tensor:
-    return torch.cat([refine(network, part, steps) for part in pictures.split(BATCH)])
+    return torch.cat([refine(network, part, steps) for part in torch.split(pictures, BATCH)])
 
 
 def _fps(network: CnnGan, pictures: Tensor, steps: int) -> float:
     """The median over a few pictures, one at a time, encoder and steps together."""
     seconds = []
-    for picture in pictures[:TIMED].split(1):
+    for picture in torch.split(pictures[:TIMED], 1):
         began = time.perf_counter()
         refine(network, picture, steps)
         seconds.append(time.perf_counter() - began)
