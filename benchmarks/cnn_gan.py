@@ -1,96 +1,195 @@
-"""CNN + GAN on MNIST, each digit in turn the good one, or on CIFAR-10's automobiles: train, export, judge.
+"""CNN + GAN: on MNIST, each digit in turn the good one; on CIFAR-10's automobiles; on categories of MVTec AD.
 
 Trains what is not there yet, so that it can be stopped and started; the runs stay in the folder for temporary files.
+`--refine` judges each run once more with vectors that gradient steps have refined.
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from benchmarks.record import data_folder, pictures_folder, record, run
 from build_engine.cli.main import main as build_engine
+from build_engine.evaluation.anomaly import best_f1
 from build_engine.evaluation.anomaly_sheet import write_sheet
 from build_engine.evaluation.one_class import Judged, judge_model
+from build_engine.evaluation.refining import judge_refined
+from build_engine.training.encoder import EncoderSettings
+from build_engine.training.gan import GanSettings
 from build_engine.training.single_checkpoint import load
 from edge_agent.errors import MatecheckError
 
 CLAIMS = {
     "mnist": "one digit good, nine anomalous, mean of ten: F1 >= 0.9876 (anomalous is positive), AUROC beside",
     "cifar": "automobiles good, nine other classes anomalous: F1 >= 0.8916, AUROC beside",
+    "mvtec": "good parts against all defects; published mean F1 of all categories, at 28 x 28: 0.7945",
 }
 HEAD = (
-    "good   AUROC  best F1  F1 of all  balanced  | at the model's own threshold: F1  precision  recall   fps  minutes"
+    "good        AUROC  best F1  balanced there  F1 of all  | at the model's own threshold: F1  precision  recall"
+    "  balanced   fps  minutes"
 )
+MEANS = ("image_auroc", "best_f1", "best_f1_balanced", "f1_of_all", "f1", "precision", "recall", "balanced_accuracy")
+NOTES = """
+best F1: of the threshold that is best on these very pictures, as papers print it; balanced there: balanced accuracy
+at that threshold. The model's own threshold was set by good training pictures that were held back. F1 of all: of
+calling every picture anomalous. fps: one at a time, one thread. minutes: of training, on one shared core.
+Kinds of pseudo-anomalies, their weights, and the weight of the residual were chosen while figures of test digits 2, 4
+and 5 were seen; all digits and data sets use the same."""
+CIFAR_SHARE = 5  # 200 of each other class are there, of 1,000 in the whole test set
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing to be good: its name, the data, and the digit of MNIST."""
+
+    name: str
+    source: Path
+    normal: int | None = None
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", choices=("mnist", "cifar"), default="mnist")
-    parser.add_argument("--iterations", type=int, default=250, help="of the generator")
-    parser.add_argument("--encoder-iterations", type=int, default=500)
-    parser.add_argument("--width", default="0.25", help="factor on the published 64 features")
-    parser.add_argument("--learning-rate", default="0.0005", help="of the generator; published 0.0001")
+    parser.add_argument("--data", choices=tuple(CLAIMS), default="mnist")
+    parser.add_argument("--iterations", type=int, default=GanSettings.iterations, help="of the generator")
+    parser.add_argument("--encoder-iterations", type=int, default=EncoderSettings.iterations)
+    parser.add_argument("--size", type=int, choices=(64, 128), default=64, help="of mvtec's pictures")
     parser.add_argument("--digits", type=int, nargs="*", default=list(range(10)))
+    parser.add_argument("--categories", nargs="+", default=["bottle", "screw"], help="folders of mvtec_256/")
+    parser.add_argument("--refine", type=int, metavar="STEPS", help="judge once more, with refined vectors")
     arguments = parser.parse_args()
-    digits = arguments.digits if arguments.data == "mnist" else [None]
-    source = _source(arguments.data)
-    judged = [_trained(arguments, source, digit) for digit in digits]
-    rows = [HEAD] + [_row(digit, one, minutes) for digit, (one, minutes) in zip(digits, judged, strict=True)]
-    reports = [one.report for one, _ in judged]
-    if len(reports) > 1:
-        means = [np.mean([getattr(r, key) for r in reports]) for key in ("image_auroc", "best_f1", "f1_of_all")]
-        balanced, f1 = (np.mean([getattr(r, key) for r in reports]) for key in ("balanced_accuracy", "f1"))
-        rows.append(f"mean  {means[0]:6.4f}   {means[1]:6.4f}     {means[2]:6.4f}    {balanced:6.4f}  | {f1:31.4f}")
-    published = "20,000 and more steps of the generator with 64 features"
-    rows += [
-        "",
-        "best F1: of the threshold that is best on these very pictures, as published; balanced: balanced accuracy at",
-        "the model's own threshold, which good training pictures that were held back have set. F1 of all: of calling",
-        "every picture anomalous.",
-        f"budget: {arguments.iterations} generator steps of 5 critic steps, {arguments.encoder_iterations} encoder",
-        f"steps, width {arguments.width}, learning rate {arguments.learning_rate}, one core; published: {published}",
+    cases = _cases(arguments)
+    runs = [_trained(arguments, case) for case in cases]
+    judged = [
+        judge_model(folder / "model.onnx", c.source, normal=c.normal, threads=1) for c, folder in _zip(cases, runs)
     ]
+    rows = [HEAD]
+    for case, folder, one in zip(cases, runs, judged, strict=True):
+        write_sheet(one, folder / "maps.png")
+        rows.append(_row(case.name, one, _minutes(folder)))
+        if arguments.refine:
+            better = judge_refined(folder, case.source, arguments.refine, normal=case.normal)
+            rows.append(_row(f"{case.name}, {arguments.refine}", better, _minutes(folder)))
+    if len(cases) > 1:
+        rows.append(_mean(judged))
+    if arguments.data == "cifar":
+        rows += ["", _whole_cifar(judged[0])]
+    rows += [NOTES, _budget(arguments, runs)]
+    if arguments.refine:
+        rows.append(f"A row with a number: vectors refined by as many steps of gradients, {arguments.refine}.")
     record(
-        f"cnn_gan-{arguments.data}" + ("" if len(digits) in {1, 10} else "-digits-" + "-".join(map(str, digits))),
+        _name(arguments),
         claim=CLAIMS[arguments.data],
-        data="MNIST test set, 10,000" if arguments.data == "mnist" else "CIFAR-10: 1,000 automobiles, 1,800 others",
-        model=judged[0][0].info,
+        data=_data(arguments),
+        model=judged[0].info,
         result="\n".join(rows),
         keep=True,
     )
 
 
-def _source(data: str) -> Path:
-    return data_folder("mnist") / "mnist.npz" if data == "mnist" else data_folder("cifar10") / "automobile.npz"
+def _cases(arguments: argparse.Namespace) -> list[Case]:
+    if arguments.data == "mnist":
+        return [Case(str(digit), data_folder("mnist") / "mnist.npz", digit) for digit in arguments.digits]
+    if arguments.data == "cifar":
+        return [Case("automobile", data_folder("cifar10") / "automobile.npz")]
+    return [Case(name, data_folder("mvtec_256") / name) for name in arguments.categories]
 
 
-def _trained(arguments: argparse.Namespace, source: Path, digit: int | None) -> tuple[Judged, float]:
-    name = f"{arguments.data}-{digit}-{arguments.width}-{arguments.iterations}-{arguments.encoder_iterations}"
+def _name(arguments: argparse.Namespace) -> str:
+    parts = ["cnn_gan-" + arguments.data]
+    if arguments.data == "mnist" and len(arguments.digits) < 10:
+        parts.append("digits-" + "-".join(map(str, arguments.digits)))
+    return "-".join(parts + ["refined"] * bool(arguments.refine))
+
+
+def _data(arguments: argparse.Namespace) -> str:
+    return {
+        "mnist": "MNIST test set, 10,000",
+        "cifar": "CIFAR-10 test set: 1,000 automobiles, 1,800 others (200 a class)",
+        "mvtec": f"MVTec AD: {', '.join(arguments.categories)}, at {arguments.size} x {arguments.size}",
+    }[arguments.data]
+
+
+def _zip(cases: list[Case], runs: list[Path]) -> list[tuple[Case, Path]]:
+    return list(zip(cases, runs, strict=True))
+
+
+def _trained(arguments: argparse.Namespace, case: Case) -> Path:
+    """The folder of a run with its export."""
+    size = f"-{arguments.size}" if arguments.data == "mvtec" else ""
+    name = f"{arguments.data}-{case.name}{size}-{arguments.iterations}-{arguments.encoder_iterations}"
     folder = pictures_folder("cnn_gan") / name
-    normal = [] if digit is None else ["--normal", str(digit)]
-    model = folder / "model.onnx"
-    if not model.exists():
-        command = ["train", "--network", "cnn-gan", "--data", str(source), *normal, "--output", str(folder)]
-        command += ["--iterations", str(arguments.iterations), "--learning-rate", arguments.learning_rate]
-        command += ["--encoder-iterations", str(arguments.encoder_iterations), "--width", arguments.width]
-        if (folder / "single.pt").exists():
-            command += ["--resume"]
-        if build_engine(command) or build_engine(["export", str(folder), "--output", str(model)]):
+    if not (folder / "model.onnx").exists():
+        command = ["train", "--network", "cnn-gan", "--data", str(case.source), "--output", str(folder)]
+        command += [] if case.normal is None else ["--normal", str(case.normal)]
+        command += [
+            "--iterations",
+            str(arguments.iterations),
+            "--encoder-iterations",
+            str(arguments.encoder_iterations),
+        ]
+        command += ["--size", str(arguments.size)] if size else []
+        command += ["--resume"] if (folder / "single.pt").exists() else []
+        if build_engine(command) or build_engine(["export", str(folder), "--output", str(folder / "model.onnx")]):
             raise MatecheckError("training has failed", where=str(folder))
-    judged = judge_model(model, source, normal=digit, threads=1)
-    write_sheet(judged, folder / "maps.png")
-    return judged, sum(row["seconds"] for row in load(folder)["history"]) / 60
+    return folder
 
 
-def _row(digit: int | None, judged: Judged, minutes: float) -> str:
+def _history(folder: Path) -> list[dict[str, float]]:
+    history: list[dict[str, float]] = load(folder)["history"]
+    return history
+
+
+def _minutes(folder: Path) -> float:
+    return sum(row["seconds"] for row in _history(folder)) / 60
+
+
+def _row(name: str, judged: Judged, minutes: float) -> str:
     r = judged.report
-    name = "auto" if digit is None else str(digit)
+    return _line(name, [getattr(r, key) for key in MEANS]) + f"  {judged.fps:4.0f}  {minutes:7.1f}"
+
+
+def _mean(judged: list[Judged]) -> str:
+    return _line("mean", [float(np.mean([getattr(one.report, key) for one in judged])) for key in MEANS])
+
+
+def _line(name: str, v: list[Any]) -> str:
     return (
-        f"{name:<4}  {r.image_auroc:6.4f}   {r.best_f1:6.4f}     {r.f1_of_all:6.4f}    {r.balanced_accuracy:6.4f}"
-        f"  | {r.f1:31.4f}     {r.precision:6.4f}  {r.recall:6.4f}  {judged.fps:4.0f}  {minutes:7.1f}"
+        f"{name:<10} {v[0]:6.4f}   {v[1]:6.4f}          {v[2]:6.4f}     {v[3]:6.4f}  | {v[4]:31.4f}     {v[5]:6.4f}"
+        f"  {v[6]:6.4f}    {v[7]:6.4f}"
+    )
+
+
+def _whole_cifar(judged: Judged) -> str:
+    """The same pictures, weighed as in CIFAR-10's whole test set."""
+    highest, anomalous = judged.maps.max(axis=(1, 2)), judged.tests.anomalous
+    times = np.where(anomalous, CIFAR_SHARE, 1)
+    best, _ = best_f1(highest.repeat(times), anomalous.repeat(times))
+    others = int(times[anomalous].sum())
+    of_all = 2 * others / (2 * others + int((~anomalous).sum()))
+    return (
+        f"The class share decides: with 9,000 others, as in the whole test set (each of the 1,800 counted "
+        f"{CIFAR_SHARE} times),\nbest F1 is {best:.4f}, and calling all anomalous gives {of_all:.4f}. Which share the "
+        "published 0.8916 had is not said."
+    )
+
+
+def _budget(arguments: argparse.Namespace, runs: list[Path]) -> str:
+    """What the training was, and whether its losses had come to rest."""
+    told = []
+    for key, name, period in (("critic_loss", "critic's", 20), ("loss", "encoder's", 50)):
+        whole = [[r[key] for r in _history(f) if key in r and r["iteration"] % period == 0] for f in runs]
+        ends = [np.mean([curve[place] for curve in whole]) for place in (-2, -1)]
+        told.append(f"{name} {ends[0]:.3f}, then {ends[1]:.3f}")
+    return (
+        f"budget: {arguments.iterations} generator steps of {GanSettings.critic_steps} critic steps, "
+        f"{arguments.encoder_iterations} encoder steps, width 0.25, learning rate\n{GanSettings.learning_rate} of the "
+        "generator, one core; published: 20,000 and more steps of the generator with 64 features.\n"
+        f"losses over the last whole periods of 20 and 50 steps: {'; '.join(told)}"
     )
 
 

@@ -26,7 +26,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--resume", action="store_true", help="go on with the checkpoint in --output")
     parser.add_argument("--network", choices=("compact", "paper", *train_single.NETWORKS), default=default.network)
     parser.add_argument(
-        "--width", type=number(0, 16, above=True), default=default.width, help="factor on all channel numbers"
+        "--width",
+        type=number(0, 16, above=True),
+        help="factor on all channel numbers (default: 1; of cnn-gan 0.25 of the published 64)",
     )
     parser.add_argument("--norm", choices=("instance", "layer", "batch"), default=default.norm)
     parser.add_argument("--recipe", choices=MIXTURES, default=default.recipe, help="mixture of pairs")

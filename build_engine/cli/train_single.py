@@ -16,6 +16,8 @@ from edge_agent.errors import UsageError
 NETWORKS = ("feature-fusion", "cnn-gan")
 BACKBONES = ("efficientnet-lite0", "efficientnet-lite2", "resnet50")
 SIZES = (28, 30, 64, 128)
+PUBLISHED_WIDTH = 64
+FEW = 50  # good pictures, of which a tenth sets the limit
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,6 +65,9 @@ def run(arguments: argparse.Namespace) -> int:
         train = _fusion if arguments.network == "feature-fusion" else _gan
         count = train(arguments, state, save, bar.tell)
     draw_losses(history, output / "curves.png")
+    if count < FEW:
+        what = f"only {count} good pictures: the limit of good scores is a guess"
+        print(f"{what}; train on some hundred", file=sys.stderr)
     where = output / single_checkpoint.FILE
     print(f"trained {arguments.network} on {count} good pictures: {where}, train.log, curves.png")
     return 0
@@ -98,7 +103,9 @@ def _gan(arguments: argparse.Namespace, state: dict[str, Any] | None, save: Any,
         size = arguments.size or npz_size(arguments.data) or 64
         pictures = good_pictures(arguments.data, (size, size), arguments.normal)
         settings = DetectorSettings()
-        gan = GanSettings(size=size, channels=1 if is_grey(pictures) else 3, width=max(1, round(64 * arguments.width)))
+        gan = GanSettings(size=size, channels=1 if is_grey(pictures) else 3)
+        if arguments.width:
+            gan = replace(gan, width=max(1, round(PUBLISHED_WIDTH * arguments.width)))
         gan = replace(gan, **_given(arguments, ("iterations", "batch", "learning_rate", "seed")))
     encoder = settings.encoder
     if arguments.encoder_iterations:

@@ -20,6 +20,7 @@ from edge_agent.images import read_image
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
 GOOD = "good"
+FEWEST = 2  # good pictures; one alone says nothing of how much they differ
 MNIST = ("x_train", "y_train", "x_test", "y_test")
 CIFAR = ("train", "test_normal", "test_other")
 
@@ -63,17 +64,26 @@ def good_pictures(source: Path, size: tuple[int, int], normal: int | None = None
         arrays = _arrays(source)
         if "train" in arrays:
             return _centred(arrays["train"], size)
-        return _centred(arrays["x_train"][arrays["y_train"] == _digit(normal, source)], size)
+        chosen = arrays["y_train"] == _digit(normal, source)
+        if chosen.sum() < FEWEST:
+            raise DatasetError(f"holds no pictures of {normal}", where=str(source), mend="name another with --normal")
+        return _centred(arrays["x_train"][chosen], size)
     place = source / "train" / GOOD
     files = _files(place if place.is_dir() else source)
     if not files:
         mend = "name a folder of good pictures, or one that holds train/good"
         raise DatasetError("holds no picture of a good part", where=str(source), mend=mend)
+    if len(files) < FEWEST:
+        mend = "give some hundred, so that the network sees how much good parts differ"
+        raise DatasetError("holds only one picture of a good part", where=str(source), mend=mend)
     return np.stack([resized(read_image(file), size) for file in files])
 
 
 def read_tests(source: Path, size: tuple[int, int], normal: int | None = None) -> TestSet:
-    """Pictures to test with; see `good_pictures`. Raises DatasetError where there is none, or a mask is missing."""
+    """Pictures to test with; see `good_pictures`.
+
+    A folder without ground_truth gives no masks. Raises DatasetError where there is no picture, or a mask is missing.
+    """
     if source.suffix == ".npz":
         arrays = _arrays(source)
         if "train" in arrays:
@@ -87,9 +97,11 @@ def read_tests(source: Path, size: tuple[int, int], normal: int | None = None) -
     if not files:
         mend = "name a folder in the layout of MVTec AD"
         raise DatasetError("holds no test picture", where=str(source / "test"), mend=mend)
-    masks = [_mask(file, source, size) for file in files]
     pictures = np.stack([resized(read_image(file), size) for file in files])
-    return TestSet(pictures, tuple(file.parent.name for file in files), np.stack(masks))
+    kinds = tuple(file.parent.name for file in files)
+    if not (source / "ground_truth").is_dir():
+        return TestSet(pictures, kinds, None)
+    return TestSet(pictures, kinds, np.stack([_mask(file, source, size) for file in files]))
 
 
 def is_grey(pictures: Pictures) -> bool:

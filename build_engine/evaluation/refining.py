@@ -20,7 +20,7 @@ from build_engine.networks.cnn_gan import CnnGan
 from build_engine.networks.single import KIND
 from build_engine.onnx_export import weights_digest
 from build_engine.training.encoder import calibrate
-from build_engine.training.fusion import split
+from build_engine.training.gan_detector import unseen
 from build_engine.training.single_checkpoint import load_network
 from edge_agent.engines import ModelInfo
 from edge_agent.errors import ModelError
@@ -66,7 +66,7 @@ def judge_refined(
         raise ModelError(f"is a run of {network.name}", where=str(run), mend="only cnn-gan can be refined")
     network.requires_grad_(False)
     tests = labelled(source, network.size, normal)
-    held_back = network.pictures(torch.from_numpy(split(good_pictures(source, network.size, normal))[1]))
+    held_back = network.pictures(torch.from_numpy(unseen(good_pictures(source, network.size, normal))))
     calibrate(network, held_back, _in_parts(network, held_back, steps))
     pictures = network.pictures(torch.from_numpy(tests.pictures))
     vectors = _in_parts(network, pictures, steps)

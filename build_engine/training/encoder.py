@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from build_engine.networks.cnn_gan import CnnGan
-from build_engine.training.gan_anomalies import spoil, transform
+from build_engine.training.gan_anomalies import jitter, spoil
 
 REPORT_EVERY = 50
 SIGMAS = 3.0
-RESIDUAL = 0.3  # the residual alone tells less than the origin distance; weighed alike it blurs it
+RESIDUAL = 0.5  # the residual alone tells less than the origin distance; weighed alike it blurs it
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class EncoderSettings:
         origin: weight of how far vectors of pseudo-anomalies are off the origin.
     """
 
-    iterations: int = 800
+    iterations: int = 300
     batch: int = 64
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
@@ -63,7 +63,7 @@ class EncoderTraining:
             falling = 0.5 + 0.5 * math.cos(math.pi * self.iteration / settings.iterations)
             group["lr"] = settings.learning_rate * falling
         good = pictures[torch.randint(len(pictures), (settings.batch,))].float().div(255)
-        good = transform(good, 0.08, 0.05, 0.05, 0.04)
+        good = jitter(good)
         spoilt, visible = spoil(good)
         vectors = torch.randn(settings.batch, self.network.latent)
         with torch.no_grad():

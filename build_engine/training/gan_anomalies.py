@@ -15,7 +15,7 @@ VISIBLE = 0.03  # mean difference from which a picture counts as spoilt
 
 
 def spoil(pictures: Tensor) -> tuple[Tensor, Tensor]:
-    """A pseudo-anomaly in each picture, of one of six kinds.
+    """A pseudo-anomaly in each picture, of one of eight kinds.
 
     Args:
         pictures: float [N, C, S, S] in 0..1.
@@ -23,21 +23,33 @@ def spoil(pictures: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         The spoilt pictures, and bool [N]: whether the difference can be seen.
     """
-    others = pictures[torch.randperm(len(pictures))]
+    count = len(pictures)
+    others = pictures[torch.randperm(count)]
     moved = transform(others, math.pi, 0.3, 0.3, 0.4)
     near = transform(others, 0.2, 0.1, 0.1, 0.5)
-    where = rectangles(pictures, 0.06, 0.7)
+    low = pictures.amin((2, 3), keepdim=True).expand_as(pictures)
+    high = pictures.amax((2, 3), keepdim=True).expand_as(pictures)
+    ink = torch.where(torch.rand(count, 1, 1, 1) < 0.5, low, high)
     kinds = [
-        torch.lerp(pictures, moved, where),  # a piece of another one, turned
-        torch.lerp(pictures, near, where),  # a piece of another one, shifted
-        torch.lerp(pictures, pictures.amin((2, 3), keepdim=True).expand_as(pictures), where),  # something missing
-        torch.maximum(pictures, moved * rectangles(pictures, 0.06, 0.5)),  # something added
+        torch.lerp(pictures, moved, regions(pictures, 0.06, 0.7)),  # a piece of another one, turned
+        torch.lerp(pictures, near, regions(pictures, 0.06, 0.7)),  # a piece of another one, shifted
+        torch.lerp(pictures, low, regions(pictures, 0.06, 0.7)),  # something missing
+        torch.maximum(pictures, moved * regions(pictures, 0.06, 0.5)),  # something added
+        torch.lerp(low, moved, regions(pictures, 0.1, 0.6)),  # a turned piece and nothing else
+        torch.lerp(pictures, ink, lines(pictures)),  # a line drawn or wiped out
         distort(pictures, 0.25),
         transform(pictures, math.pi, 0.4, 0.5, 0.2),  # turned, sheared
     ]
-    chosen = torch.randint(len(kinds), (len(pictures),))
-    spoilt = torch.stack(kinds)[chosen, torch.arange(len(pictures))]
+    weights = torch.tensor([1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 2.0, 2.0])  # those of the whole shape weigh as much as pieces
+    chosen = torch.multinomial(weights, count, replacement=True)
+    spoilt = torch.stack(kinds)[chosen, torch.arange(count)]
     return spoilt, (spoilt - pictures).abs().mean((1, 2, 3)) > VISIBLE
+
+
+def jitter(pictures: Tensor) -> Tensor:
+    """Every second picture moved a little. The others stay as sharp as those to be judged, which nothing moved."""
+    moved = transform(pictures, 0.08, 0.05, 0.05, 0.04)
+    return torch.where(torch.rand(len(pictures), 1, 1, 1) < 0.5, pictures, moved)
 
 
 def transform(pictures: Tensor, turn: float, scale: float, shear: float, shift: float) -> Tensor:
@@ -52,6 +64,36 @@ def transform(pictures: Tensor, turn: float, scale: float, shear: float, shift: 
     bottom = torch.stack([angle.sin() * wide, angle.cos() * high, random(shift)], 1)
     grid = F.affine_grid(torch.stack([top, bottom], 1), list(pictures.shape), align_corners=False)
     return F.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
+
+
+def regions(pictures: Tensor, smallest: float, largest: float) -> Tensor:
+    """A rectangle or a blob a picture: float [N, 1, S, S] in 0..1; arguments as of `rectangles`."""
+    choice = torch.rand(len(pictures), 1, 1, 1) < 0.5
+    return torch.where(choice, blobs(pictures, smallest, largest), rectangles(pictures, smallest, largest))
+
+
+def blobs(pictures: Tensor, smallest: float, largest: float) -> Tensor:
+    """As `rectangles`, with smooth outlines: where smooth noise is high. Edges are soft or hard."""
+    count, size = len(pictures), pictures.shape[2]
+    noise = F.interpolate(torch.randn(count, 1, 5, 5), (size, size), mode="bicubic", align_corners=True)
+    area = torch.empty(count).uniform_(smallest, largest)
+    ranked = noise.flatten(1).sort(1, descending=True).values
+    limit = ranked.gather(1, (area * (size * size - 1)).long()[:, None])[:, :, None, None]
+    return ((noise - limit) * torch.empty(count, 1, 1, 1).uniform_(2, 20)).sigmoid()
+
+
+def lines(pictures: Tensor) -> Tensor:
+    """One straight line with soft edges a picture, a twentieth to a fifth wide: float [N, 1, S, S] in 0..1."""
+    count, size = len(pictures), pictures.shape[2]
+    steps = torch.linspace(-1, 1, size)
+    start = (torch.rand(count, 2, 1, 1) * 2 - 1) * 0.7
+    angle, length = torch.rand(count, 1, 1) * 2 * math.pi, torch.rand(count, 1, 1) * 0.9 + 0.2
+    along = torch.stack([angle.sin(), angle.cos()], 1) * length[:, None]
+    away = torch.stack(torch.meshgrid(steps, steps, indexing="ij"))[None] - start
+    nearest = ((away * along).sum(1) / length.square()).clamp(0, 1)
+    distance = (away - nearest[:, None] * along).square().sum(1).sqrt()
+    half = torch.rand(count, 1, 1) * 0.15 + 0.06
+    return ((half - distance) * size / 2 + 0.5).clamp(0, 1)[:, None]
 
 
 def rectangles(pictures: Tensor, smallest: float, largest: float) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -15,6 +16,10 @@ from build_engine.networks.cnn_gan import CnnGan
 from build_engine.training.encoder import EncoderSettings, EncoderTraining, calibrate
 from build_engine.training.fusion import split
 from build_engine.training.gan import GanSettings, GanTraining, train_generator
+
+FEWEST_HELD_BACK = 5  # whose scores tell a deviation
+
+log = logging.getLogger(__name__)
 
 Save = Callable[[dict[str, Any]], None]
 Tell = Callable[[str, int, int, float], None]
@@ -34,7 +39,7 @@ def train_detector(
     """Train, or go on from `state`; see `FusionTraining.run` for the other arguments."""
     gan = GanTraining.restored(state["gan"], settings.gan.iterations) if state else GanTraining(settings.gan)
     network = _network(settings)
-    trained, held_back = (_channels(network, part) for part in split(good))
+    trained = _channels(network, split(good)[0])
 
     def everything(encoder: EncoderTraining | None, *, finished: bool = False) -> dict[str, Any]:
         return {
@@ -63,8 +68,17 @@ def train_detector(
         lambda done, loss: tell("encoder", done, settings.encoder.iterations, loss),
         lambda: save(everything(encoder)),
     )
-    calibrate(network, held_back.float() / 255)
+    calibrate(network, _channels(network, unseen(good)).float() / 255)
     save(everything(encoder, finished=True))
+
+
+def unseen(good: Pictures) -> Pictures:
+    """The good pictures that set the limit: those held back; all where these are too few, and the log says so."""
+    held_back = split(good)[1]
+    if len(held_back) >= FEWEST_HELD_BACK:
+        return held_back
+    log.warning("calibrated on pictures that were trained on, too: only %d good ones are there", len(good))
+    return good
 
 
 def restore_network(state: dict[str, Any]) -> CnnGan:

