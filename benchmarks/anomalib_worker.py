@@ -28,6 +28,7 @@ from torchvision.transforms.v2 import Compose, Normalize, Resize
 
 from build_engine.networks.backbones import load_backbone
 
+CORESET = 0.0025  # of the patches; anomalib's default of 0.1 takes hours without a GPU
 LAYERS = ["_blocks.2", "_blocks.4", "_blocks.10"]  # stride 4, 8 and 16 of EfficientNet-Lite0
 
 
@@ -66,7 +67,7 @@ def _model(name: str) -> Padim | Patchcore:
     common["pre_processor"] = PreProcessor(transform=Compose([Resize((256, 256), antialias=True), scale]))
     if name == "padim":
         return Padim(layers=LAYERS, n_features=100, **common)
-    return Patchcore(layers=LAYERS[1:], coreset_sampling_ratio=0.01, **common)
+    return Patchcore(layers=LAYERS[1:], coreset_sampling_ratio=CORESET, **common)
 
 
 def _pro(source: Path) -> float:

@@ -98,10 +98,10 @@ def read_tests(source: Path, size: tuple[int, int], normal: int | None = None) -
         mend = "name a folder in the layout of MVTec AD"
         raise DatasetError("holds no test picture", where=str(source / "test"), mend=mend)
     pictures = np.stack([resized(read_image(file), size) for file in files])
-    kinds = tuple(file.parent.name for file in files)
+    folders = tuple(file.parent.name for file in files)
     if not (source / "ground_truth").is_dir():
-        return TestSet(pictures, kinds, None)
-    return TestSet(pictures, kinds, np.stack([_mask(file, source, size) for file in files]))
+        return TestSet(pictures, folders, None)
+    return TestSet(pictures, folders, np.stack([_mask(file, source, size) for file in files]))
 
 
 def is_grey(pictures: Pictures) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,7 @@ from build_engine.evaluation.one_class import Judged
 from edge_agent.images import write_image
 
 COLUMNS = 10
-CELL = 160  # pixels
+CELL, CAPTION = 160, 18  # pixels
 
 
 def write_sheet(judged: Judged, file: Path) -> Path:
@@ -23,6 +24,29 @@ def write_sheet(judged: Judged, file: Path) -> Path:
     padded = [np.pad(row, ((0, 0), (0, widest - row.shape[1]), (0, 0)), constant_values=255) for row in rows]
     write_image(file, np.vstack(padded))
     return file
+
+
+def write_comparison(judged: Mapping[str, Judged], file: Path) -> Path:
+    """The same anomalous pictures through several models: pictures with masks outlined, then a row of maps each.
+
+    Args:
+        judged: name of a model to what it says of one test set.
+        file: image to write.
+    """
+    first = next(iter(judged.values()))
+    chosen = [n for n in _examples(first.tests.kinds) if first.tests.anomalous[n]][:COLUMNS]
+    rows = [_labelled("picture", [_column(first, n)[: CAPTION + CELL] for n in chosen])]
+    for name, one in judged.items():
+        maps = [_column(one, n) for n in chosen]
+        rows.append(_labelled(name, [np.vstack([m[:CAPTION], m[CAPTION + CELL :]]) for m in maps]))
+    write_image(file, np.vstack(rows))
+    return file
+
+
+def _labelled(name: str, cells: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    label = np.full((CAPTION + CELL, CELL, 3), 255, np.uint8)
+    cv2.putText(label, name, (4, CELL // 2), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
+    return np.asarray(np.hstack([label, *cells]), np.uint8)
 
 
 def _examples(kinds: tuple[str, ...]) -> list[int]:
@@ -45,7 +69,7 @@ def _column(judged: Judged, number: int) -> NDArray[np.uint8]:
         cv2.drawContours(picture, _outlines(mask), -1, (0, 255, 0), 1)
     heat = cv2.applyColorMap((scores.clip(0, 1) * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
     cv2.drawContours(heat, _outlines((scores >= judged.report.threshold).astype(np.uint8)), -1, (255, 255, 255), 1)
-    caption = np.full((18, CELL, 3), 255, np.uint8)
+    caption = np.full((CAPTION, CELL, 3), 255, np.uint8)
     text = f"{tests.kinds[number][:16]} {judged.maps[number].max():.2f}"
     cv2.putText(caption, text, (2, 13), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
     return np.asarray(np.vstack([caption, picture, heat]), np.uint8)
