@@ -1,5 +1,6 @@
 # make demo   watch the product at work (PARTS=n for another number of parts)
 # make test   everything that must hold before a commit: style, types, tests
+# make test-install   the installer and the Debian package on a machine of their own, with a real systemd; needs root
 # make test-gpu   the TensorRT back end on a GPU that is not there: compiles pycuda once (minutes), then takes seconds
 # make test-jetson   on a device: proves the engine there and prints what it measures; docs/jetson.md
 # make soak   hours of real faults: kills, broker outages, power cuts, a weekend's backlog; results as text in benchmarks/
@@ -13,7 +14,7 @@ PARTS ?= 20
 TARGET ?= this
 EXTRAS ?=
 
-.PHONY: demo test test-gpu soak audit bundle deb mosquitto aravis clean
+.PHONY: demo test test-install test-gpu test-jetson soak audit bundle deb mosquitto aravis clean
 
 demo: $(VENV)/.demo
 	@$(VENV)/bin/edge-agent demo --parts $(PARTS)
@@ -23,6 +24,9 @@ test: $(VENV)/.test mosquitto aravis
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
 	PATH="$$PATH:/usr/sbin" $(VENV)/bin/pytest
+
+test-install: $(VENV)/.test mosquitto
+	PATH="$$PATH:/usr/sbin" $(VENV)/bin/pytest -m install tests/systemd
 
 soak: $(VENV)/.test mosquitto aravis
 	for run in killed broker_rounds power_cut weekend disk_full camera_faults long_run; do \

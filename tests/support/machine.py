@@ -152,7 +152,7 @@ ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:
 def require() -> None:
     """Skip the test where no such machine can be made, saying why."""
     if os.geteuid() != 0:
-        pytest.skip("NOT RUN: installs for real, which needs root: sudo make test")
+        pytest.skip("NOT RUN: installs for real, which needs root: sudo make test-install")
     missing = [name for name in ("unshare", "nsenter", "systemctl") if shutil.which(name) is None]
     if missing or not SYSTEMD.exists():
         pytest.skip(f"NOT RUN: {', '.join(missing) or SYSTEMD} is missing; apt-get install systemd util-linux")

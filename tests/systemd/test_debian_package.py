@@ -12,6 +12,8 @@ import pytest
 from tests.support.machine import Machine
 from tests.systemd.conftest import BASE, SCADA
 
+pytestmark = pytest.mark.install
+
 if shutil.which("dpkg-deb") is None:
     pytest.skip("NOT RUN: there is no dpkg-deb, this is no Debian", allow_module_level=True)
 
