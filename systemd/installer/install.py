@@ -161,8 +161,9 @@ def _go_back(old: Path, before: Before, layout: Layout, releases: Releases, repo
     """Put the old release to work again, with the files that it had."""
     services.stop()
     if before.outbox is not None:
-        aside = outbox.put_back(layout, before.outbox)
-        report.note("outbox", f"as before the upgrade; {aside} holds what the new release recorded")
+        aside, carried = outbox.put_back(layout, before.outbox)
+        news = "with what the new release recorded" if carried else f"{aside} holds what the new release recorded"
+        report.note("outbox", f"as before the upgrade, {news}")
     releases.switch(old)
     before.files.restore()
     services.reload_and_enable()

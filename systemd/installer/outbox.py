@@ -13,6 +13,16 @@ from installer.layout import Layout
 
 _SCHEMA = "from edge_agent.results.outbox_schema import VERSION; print(VERSION)"
 
+_TRIGGER = "number, id, trigger_id, kind, part_id, accepted_at, answered_by, confirmed"
+_NEWS = f"""
+BEGIN IMMEDIATE;
+INSERT INTO main.result (seq, id, payload, worth, sent_at)
+    SELECT seq, id, payload, worth, sent_at FROM later.result WHERE seq > (SELECT last_seq FROM main.counter);
+INSERT OR REPLACE INTO main.accepted ({_TRIGGER}) SELECT {_TRIGGER} FROM later.accepted;
+UPDATE main.counter SET last_seq = (SELECT last_seq FROM later.counter);
+COMMIT;
+"""  # noqa: S608 # nosec B608 # our own names
+
 
 def waiting(layout: Layout) -> int:
     """How many results the broker has not taken. Raises InstallError where that cannot be read."""
@@ -52,8 +62,16 @@ def keep_for(layout: Layout, release: Path) -> Path | None:
     return copy
 
 
-def put_back(layout: Layout, copy: Path) -> Path:
-    """Let the copy be the outbox again; where the newer one was put, with what was recorded in it meanwhile."""
+def put_back(layout: Layout, copy: Path) -> tuple[Path, bool]:
+    """Let the copy be the outbox again, with what was accepted and recorded in the newer one meanwhile.
+
+    Call it while no agent runs.
+
+    Returns:
+        where the newer one was put, and whether what is new in it could be carried over. If not, the numbers of its
+        results are left out: none is given twice.
+    """
+    carried = _carry_over(layout.outbox, copy)
     aside = layout.outbox.with_name("outbox.of-failed-upgrade")
     for suffix in ("-wal", "-shm"):
         aside.with_name(aside.name + suffix).unlink(missing_ok=True)
@@ -62,7 +80,28 @@ def put_back(layout: Layout, copy: Path) -> Path:
             log.rename(aside.with_name(aside.name + suffix))
     layout.outbox.rename(aside)
     copy.rename(layout.outbox)
-    return aside
+    return aside, carried
+
+
+def _carry_over(later: Path, copy: Path) -> bool:
+    with closing(sqlite3.connect(copy, isolation_level=None)) as database:
+        try:
+            database.execute("ATTACH ? AS later", (str(later),))
+            database.executescript(_NEWS)
+        except sqlite3.Error:  # tables that we do not know
+            if database.in_transaction:
+                database.execute("ROLLBACK")
+            database.execute("UPDATE counter SET last_seq = max(last_seq, ?)", (_reserved(later),))
+            return False
+    return True
+
+
+def _reserved(path: Path) -> int:
+    """The highest number that may be in use, as the agent notes it beside the outbox."""
+    try:
+        return int(path.with_name(path.name + ".seq").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 0
 
 
 def _open(path: Path) -> sqlite3.Connection:

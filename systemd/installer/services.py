@@ -13,6 +13,7 @@ from installer.layout import AGENT, CSI_DROP_IN, ENGINE, Layout
 from installer.report import Report
 
 LAST_WORDS = 15  # lines of the log
+LAST_BREATH_S = 20.0  # of an agent that is about to end
 OLDEST_SYSTEMD = 247  # LoadCredential
 SETTLED_S = 5.0  # an agent that is up for so long has its camera, its engine and its first status behind it
 
@@ -93,6 +94,7 @@ def start() -> str:
     while time.monotonic() < end:
         time.sleep(0.5)
         if _state() != first:
+            _await_last_words()
             return _why()
     return ""
 
@@ -130,6 +132,13 @@ def _copy(origin: Path, path: Path, report: Report) -> None:
 def _state() -> str:
     """Differs where the agent ended, or was started again."""
     return _ctl("show", "--property=ActiveState,MainPID,NRestarts", AGENT).stdout
+
+
+def _await_last_words() -> None:
+    """What ends says why when it is done with that: the state tells of the end before."""
+    end = time.monotonic() + LAST_BREATH_S
+    while "deactivating" in _state() and time.monotonic() < end:
+        time.sleep(0.2)
 
 
 def _why() -> str:

@@ -93,9 +93,3 @@ SCADA = "-h localhost -p 8883 -V 5 --cafile /srv/broker/ca.pem --cert /srv/broke
 def _made(folder: Path) -> Path:
     folder.mkdir(parents=True)
     return folder
-
-
-def write_sums(folder: Path) -> None:
-    """Write the checksums of a bundle anew, after a change that is to look intended."""
-    (folder / make_bundle.SUMS).unlink()
-    (folder / make_bundle.SUMS).write_text(make_bundle.sums(folder), encoding="utf-8")

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import zipfile
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.support.machine import Machine
-from tests.systemd.conftest import BASE, PASSWORD, SCADA, write_sums
+from tests.support.releases import write_broken, write_later
+from tests.systemd.conftest import BASE, PASSWORD, SCADA
 
 INSTALL, UNINSTALL = "/srv/bundle/install", "/srv/bundle/uninstall"
+pytestmark = pytest.mark.install
 PROBE = Path(__file__).with_name("sandbox_probe.py")
 
 
@@ -36,6 +38,38 @@ def last_seq(machine: Machine) -> int:
 
 def main_pid(machine: Machine) -> str:
     return machine.run("systemctl show -p MainPID --value matecheck-agent").stdout.strip()
+
+
+def release(machine: Machine) -> str:
+    return machine.run("readlink /opt/matecheck/current").stdout.strip()
+
+
+def said_version(machine: Machine) -> str:
+    return str(heard(machine, "info", 1)[0]["version"])
+
+
+def what_stays(machine: Machine) -> str:
+    """Checksums of what an upgrade has no business with."""
+    places = "/etc/matecheck /var/lib/matecheck/recipes /etc/systemd/system/matecheck-agent.service.d"
+    return machine.run(f"find {places} -type f -exec sha256sum '{{}}' + | sort").stdout
+
+
+def listen(machine: Machine) -> subprocess.Popen[bytes]:
+    """Let SCADA note all results from now on."""
+    listening = machine.start(f"exec mosquitto_sub {SCADA} -q 1 -t '{BASE}/result' > /root/heard.jsonl")
+    machine.wait("test -s /root/heard.jsonl")
+    return listening
+
+
+def assert_nothing_lost(machine: Machine, listening: subprocess.Popen[bytes]) -> None:
+    """Each number came, and with one id only; the agent goes on."""
+    last_seq(machine)
+    machine.run("pkill -KILL -x mosquitto_sub")
+    listening.wait(60)
+    results = [json.loads(line) for line in machine.run("cat /root/heard.jsonl").stdout.splitlines()]
+    ids = {result["seq"]: result["id"] for result in results}
+    assert list(ids) == list(range(min(ids), max(ids) + 1))
+    assert {(result["seq"], result["id"]) for result in results} == set(ids.items())
 
 
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(machine: Machine) -> None:
@@ -128,21 +162,36 @@ def test_installing_twice_changes_nothing_and_leaves_the_agent_alone(installed: 
     assert main_pid(installed) == before
 
 
-def test_an_upgrade_that_does_not_come_up_goes_back(installed: Machine, tmp_path: Path, bundle: Path) -> None:
-    broken = tmp_path / "broken"
-    shutil.copytree(bundle, broken)
-    _break(next(broken.glob("wheels/matecheck-*.whl")))
-    write_sums(broken)
-    shutil.copytree(broken, installed.path("/root/broken"))
-    release, before = installed.run("readlink /opt/matecheck/current").stdout, last_seq(installed)
-    config = installed.run("sha256sum /etc/matecheck/agent.toml /etc/matecheck/secrets/*").stdout
+def test_an_upgrade_and_the_way_back_keep_all_that_is_not_software(installed: Machine, bundle: Path) -> None:
+    later = write_later(bundle, installed.path("/root/later"), "0.2.0")
+    old, kept = release(installed), what_stays(installed)
+    listening = listen(installed)
+
+    said = installed.run("/root/later/install").stdout
+    assert re.search(r"is +agent +up with 0\.2\.0-\w+", said)
+    assert release(installed).startswith("releases/0.2.0-")
+    assert (what_stays(installed), said_version(installed)) == (kept, "0.2.0")
+
+    said = installed.run(f"{INSTALL}").stdout
+    assert re.search(r"is +agent +up with 0\.1\.0-\w+", said)
+    assert (what_stays(installed), release(installed), said_version(installed)) == (kept, old, "0.1.0")
+    assert_nothing_lost(installed, listening)
+    shutil.rmtree(later)
+
+
+def test_an_upgrade_that_does_not_come_up_goes_back(installed: Machine, bundle: Path) -> None:
+    """It has changed the tables of the outbox, and recorded three results, before it fails."""
+    broken = write_broken(bundle, installed.path("/root/broken"), "0.3.0")
+    old, kept = release(installed), what_stays(installed)
+    listening = listen(installed)
     done = installed.run("/root/broken/install", check=False)
     assert done.returncode == 1
     assert "a bug that no check has found" in done.stdout
+    assert re.search(r"note +outbox +as before the upgrade, with what the new release recorded", done.stdout)
     assert re.search(r"note +agent +went back to 0\.1\.0-\w+, which is up again", done.stdout)
-    assert installed.run("readlink /opt/matecheck/current").stdout == release
-    assert installed.run("sha256sum /etc/matecheck/agent.toml /etc/matecheck/secrets/*").stdout == config
-    assert last_seq(installed) > before
+    assert (what_stays(installed), release(installed)) == (kept, old)
+    assert_nothing_lost(installed, listening)
+    shutil.rmtree(broken)
 
 
 def test_results_are_not_purged_before_the_broker_has_them(installed: Machine) -> None:
@@ -162,15 +211,3 @@ def test_uninstalling_keeps_what_was_made_on_the_device_and_purging_does_not(ins
     installed.run(UNINSTALL)
     installed.run(f"{UNINSTALL} --purge --discard-results")
     installed.run("! ls -d /etc/matecheck /var/lib/matecheck /var/cache/matecheck* && ! id matecheck")
-
-
-def _break(wheel: Path) -> None:
-    """Let the agent of this wheel fail at its start, in a way that no check sees."""
-    broken = wheel.with_name("broken")
-    with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(broken, "w") as new:
-        for name in old.namelist():
-            content = old.read(name)
-            if name == "edge_agent/agent.py":
-                content += b"\nraise RuntimeError('a bug that no check has found')\n"
-            new.writestr(name, content)
-    broken.rename(wheel)

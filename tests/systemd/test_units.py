@@ -35,3 +35,11 @@ def test_the_exposure_of_each_unit_is_2_at_most(unit: Path) -> None:
     done = analyze("security", "--offline=true", "--threshold=20", str(unit))
     assert done.returncode == 0, done.stdout
     assert "Overall exposure level" in done.stdout
+
+
+def test_an_agent_that_fails_at_once_is_started_again_for_as_long_as_it_takes() -> None:
+    unit = (SYSTEMD / "units/matecheck-agent.service").read_text(encoding="utf-8")
+    said = dict(re.findall(r"(?m)^(Restart|RestartSec|StartLimitIntervalSec|StartLimitBurst)=(.+)$", unit))
+    assert said["Restart"] == "on-failure"
+    attempts = int(said["StartLimitIntervalSec"]) / int(said["RestartSec"]) + 1
+    assert attempts < int(said["StartLimitBurst"]), "systemd would give up"
