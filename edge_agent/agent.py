@@ -40,7 +40,7 @@ from edge_agent.inspecting import NO_ENGINE, Inspecting, SeenPart
 from edge_agent.inspection.inspection import Reason
 from edge_agent.log import event
 from edge_agent.mqtt.events import Incoming
-from edge_agent.mqtt.publisher import MqttPublisher
+from edge_agent.mqtt.publisher import HANGS_S, MqttPublisher
 from edge_agent.recorder import Recorder
 from edge_agent.registering import RegisteredQueue, Registering
 from edge_agent.results import identifiers
@@ -126,6 +126,7 @@ class Agent:
         self._workers = (self._capture, self._registering, self._inspecting, self._concluding, self._recorder)
         supervised = [*self._workers, self._commands]
         self._supervisor = Supervisor(supervised, settings.health.hang_s, settings.health.restarts)
+        self._supervisor.watch("mqtt", lambda: self._publisher.silent_s, HANGS_S)
         self._health, self._conditions = HealthWatch(settings.health), Conditions()
         self._clock_steps = 0
         self._watchdog = systemd.Watchdog()

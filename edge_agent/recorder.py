@@ -186,4 +186,6 @@ class Recorder(Worker):
         self.trouble = str(error)
         self._held = replace(item, inspection=Inspection(Verdict.ERROR, (Reason("storage", str(error)),)))
         if self.wait(RETRY_S):
-            log.error(event("result-lost", id=item.trigger.id, part=item.trigger.part_id, why=error))
+            # A promise is on disk since it was accepted: it gets its ERROR at the next start.
+            what = "result-at-next-start" if item.trigger.is_promise else "result-lost"
+            log.error(event(what, id=item.trigger.id, part=item.trigger.part_id, why=error))

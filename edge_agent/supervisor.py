@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from edge_agent.log import event
 from edge_agent.worker import Worker
@@ -36,6 +36,7 @@ class Supervisor:
         self._pause = dict.fromkeys(self.workers, 0.0)
         self._recent: dict[Worker, deque[float]] = {worker: deque() for worker in self.workers}
         self._lost = ""
+        self._watched: list[tuple[str, Callable[[], float], float]] = []
 
     def start(self, worker: Worker) -> None:
         """Start one of the workers."""
@@ -45,6 +46,9 @@ class Supervisor:
     def look(self) -> None:
         """Restart what failed and whose pause is over. Call it often; it never waits."""
         now = time.monotonic()
+        for name, silent_s, hang_s in self._watched:
+            if silent_s() > hang_s:
+                self._lose(f"{name} hangs: no sign of life for {hang_s:g} s")
         for worker in self.workers:
             if worker.alive:
                 if worker.silent_s > self._hang_s:
@@ -61,6 +65,10 @@ class Supervisor:
     def lost(self) -> str:
         """Why only a new process can help; "" as long as it can be mended here."""
         return self._lost
+
+    def watch(self, name: str, silent_s: Callable[[], float], hang_s: float) -> None:
+        """Look after a thread, too, that is no worker: it is not restarted, but one that hangs is the end."""
+        self._watched.append((name, silent_s, hang_s))
 
     def troubles(self) -> list[str]:
         """One text for each worker that failed and has not been restarted yet, and why all is lost if it is."""

@@ -11,7 +11,8 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from edge_agent.backoff import Backoff
-from edge_agent.errors import BrokerError, MatecheckError, StorageError
+from edge_agent.errors import BrokerError, StorageError
+from edge_agent.mqtt.complaints import Complaints
 from edge_agent.mqtt.connection import (
     LARGEST_PACKET,
     Connection,
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 IDLE_S = 1.0  # how long the thread sleeps when nothing happens; bounds how late a keep-alive is
 SETTLED_S = 10.0  # a connection that lasted as long was a good one
 SHORT_BYTES = 1500  # a result as short as this was not the packet that the broker did not take
+HANGS_S = 300.0  # names and addresses that nobody answers to, one after the other, may take a minute or two
 GOODBYE_S = 2.0  # how long stop waits for the broker to take "stopped"
 
 
@@ -70,7 +72,8 @@ class MqttPublisher:
         self._stopping, self._hurry = threading.Event(), threading.Event()
         self._connected = threading.Event()
         self._progress = threading.Condition()
-        self._said: set[str] = set()
+        self._complaints = Complaints()
+        self._beat = time.monotonic()
         self._protocol = settings.protocol
         self._troubles: dict[str, str] = {}
         self._stopped_why = ""
@@ -89,8 +92,14 @@ class MqttPublisher:
         """What keeps results or commands back although the connection stands; "" if nothing does."""
         return "; ".join(filter(None, list(self._troubles.values())))
 
+    @property
+    def silent_s(self) -> float:
+        """Seconds since the thread gave a sign of life; a pause between two attempts is none that counts."""
+        return max(time.monotonic() - self._beat, 0.0)
+
     def start(self) -> None:
         """Begin to connect."""
+        self._beat = time.monotonic()
         self._thread.start()
 
     def wake(self) -> None:
@@ -173,13 +182,17 @@ class MqttPublisher:
         if self._outgoing.queue(message, most):
             self.wake()
         else:
-            self._warn("flood", f"mqtt more commands than the broker takes replies to; not sent: {message.topic}")
+            self._complaints.warn(
+                "flood", f"mqtt more commands than the broker takes replies to; not sent: {message.topic}"
+            )
 
     # From here on: the MQTT thread.
 
     def _run(self) -> None:
         while not self._stopping.is_set():
+            self._beat = time.monotonic()
             pause = self._attempt()
+            self._beat = time.monotonic() + pause
             self._hurry.wait(pause)
             self._hurry.clear()
 
@@ -189,10 +202,10 @@ class MqttPublisher:
             self._serve_in_either_protocol()
         except (AccessError, ProtocolVersionError) as error:
             pause = self._backoff.longest()
-            self._complain(error, pause)
+            self._complaints.error(error, pause)
         except BrokerError as error:
             pause = self._backoff.pause()
-            self._complain(error, pause)
+            self._complaints.error(error, pause)
         except Exception:  # a bug must not end the reporting of results
             pause = self._backoff.longest()
             log.exception("mqtt failed retry_s=%.0f", pause)
@@ -207,7 +220,7 @@ class MqttPublisher:
         try:
             self._serve("5")
         except ProtocolVersionError as error:
-            self._warn(error.what, f"mqtt {error}; trying MQTT 3.1.1")
+            self._complaints.warn(error.what, f"mqtt {error}; trying MQTT 3.1.1")
             self._serve("3.1.1")
 
     def _serve(self, protocol: str) -> None:
@@ -218,6 +231,7 @@ class MqttPublisher:
         try:
             delivery = self._greet(connection)
             while not self._stopping.is_set():
+                self._beat = time.monotonic()
                 with self._said_storage_failure():
                     delivery.send()
                 self._handle(delivery, connection.pump(IDLE_S))
@@ -232,7 +246,7 @@ class MqttPublisher:
                 self._backoff.reset()
 
     def _greet(self, connection: Connection) -> Delivery:
-        self._said.clear()
+        self._complaints.forget()
         self._troubles.clear()
         with self._said_storage_failure():
             self._stream.connected()
@@ -274,7 +288,7 @@ class MqttPublisher:
                 self._subscribed(event)
         self._troubles["results"] = delivery.trouble
         for what, text in delivery.warnings():
-            self._warn(what, text)
+            self._complaints.warn(what, text)
 
     def _subscribed(self, event: Subscribed) -> None:
         """From now on commands arrive, so only now it is said that the agent is there."""
@@ -288,12 +302,4 @@ class MqttPublisher:
         try:
             yield
         except StorageError as error:
-            self._complain(error, IDLE_S)
-
-    def _complain(self, error: MatecheckError, pause: float) -> None:
-        self._warn(error.what, f"mqtt {error} retry_s={pause:.1f}")
-
-    def _warn(self, what: str, line: str) -> None:
-        """Warn once until the next connection: a broker that is away for a weekend is one line, not thousands."""
-        log.log(logging.DEBUG if what in self._said else logging.WARNING, "%s", line)
-        self._said.add(what)
+            self._complaints.error(error, IDLE_S)

@@ -3,12 +3,16 @@
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from edge_agent.mqtt.publisher import MqttPublisher
+from edge_agent.results.outbox import Outbox
 from tests.support.broker import Broker
-from tests.support.listener import Listener
+from tests.support.listener import Listener, wait_for
 
 Publish = Callable[..., MqttPublisher]
 
@@ -64,3 +68,26 @@ def test_a_killed_agent_is_reported_offline_by_the_broker(broker: Broker, tmp_pa
             agent.kill()
         listener.wait(lambda: state(listener) == "offline")
     assert listener.json_on("/status")[-1]["why"]
+
+
+def test_the_thread_gives_signs_of_life_connected_and_between_attempts_but_not_while_it_hangs(
+    broker: Broker, outbox: Outbox, publish: Publish
+) -> None:
+    go_on = threading.Event()
+
+    def hang(arguments: dict[str, Any]) -> dict[str, Any]:
+        go_on.wait(60)
+        return {}
+
+    publisher = publish(broker.settings(reconnect_min_s=600, reconnect_max_s=600), hang)
+    with Listener(broker.port) as listener:
+        listener.wait(lambda: publisher.connected and listener.on("/info"))
+        wait_for(lambda: publisher.silent_s < 0.2)
+        listener.client.publish("plant1/line3/jetson-07/command/inspect", b"{}", qos=1)
+        wait_for(lambda: publisher.silent_s > 3)  # it wakes once a second when all is well
+        go_on.set()
+        wait_for(lambda: publisher.silent_s < 0.2)
+    broker.stop()
+    wait_for(lambda: not publisher.connected)
+    time.sleep(1.5)
+    assert publisher.silent_s == 0.0
