@@ -32,8 +32,8 @@ def main() -> None:
             config = quick_agent(Path(scratch) / "agent", broker.port, trigger={"queue": 16, "deadline_s": 60.0})
             began = time.monotonic()
             with Line(broker.port) as line:
-                kills = _run(line, config, options)
-                text = _judge(line, config, kills, time.monotonic() - began)
+                kills, ends = _run(line, config, options)
+                text = _judge(line, config, (kills, ends), time.monotonic() - began)
         finally:
             broker.stop()
         data = (
@@ -42,27 +42,30 @@ def main() -> None:
         record("soak.killed", claim=CLAIM, data=data, model=model_of(config), result=text, keep=True)
 
 
-def _run(line: Line, config: Path, options: argparse.Namespace) -> int:
-    """Trigger and kill until both numbers are reached; returns the number of kills."""
+def _run(line: Line, config: Path, options: argparse.Namespace) -> tuple[int, int]:
+    """Trigger and kill until both numbers are reached; how often it was killed, and how often it ended by itself."""
     chance = random.Random(options.seed)
-    kills, end = 0, time.monotonic() + 60 * options.minutes
+    kills, ends, end = 0, 0, time.monotonic() + 60 * options.minutes
     while (line.answered < options.triggers or kills < options.kills) and time.monotonic() < end:
         share = (options.triggers - line.answered) / max(options.kills - kills, 1)
         until = line.answered + max(1, round(chance.uniform(0.2, 1.8) * share))
         with AgentProcess(config) as agent:
-            _trigger(line, until)
+            _trigger(line, until, agent)
             time.sleep(chance.uniform(0.0, 0.2))
+            if agent.process.poll() is not None:
+                ends += 1
+                continue
             agent.process.kill()
             agent.process.wait(30)
             kills += 1
     with AgentProcess(config) as agent:
         line.wait(lambda: not line.open_triggers(), 300)
         agent.stop()
-    return kills
+    return kills, ends
 
 
-def _trigger(line: Line, until: int) -> None:
-    while line.answered < until:
+def _trigger(line: Line, until: int, agent: AgentProcess) -> None:
+    while line.answered < until and agent.process.poll() is None:
         before = line.answered
         line.trigger()
         # nobody answers while the agent starts: the trigger is repeated, as a PLC does after its time-out
@@ -70,7 +73,7 @@ def _trigger(line: Line, until: int) -> None:
         line.wait(lambda: line.open_triggers() < IN_FLIGHT, 30)
 
 
-def _judge(line: Line, config: Path, kills: int, took_s: float) -> str:
+def _judge(line: Line, config: Path, kills: tuple[int, int], took_s: float) -> str:
     lost = [result_id for result_id in line.accepted if result_id not in line.results]
     two = [result_id for result_id, payloads in line.results.items() if len(payloads) > 1]
     unasked = [result_id for result_id in line.results if result_id not in line.accepted]
@@ -81,7 +84,7 @@ def _judge(line: Line, config: Path, kills: int, took_s: float) -> str:
     outbox.close()
     verdicts = Counter(verdict_of(next(iter(payloads))) for payloads in line.results.values())
     lines = [
-        f"kills                              {kills}",
+        f"kills                              {kills[0]}; ended by itself: {kills[1]}",
         f"triggers sent, some to no agent    {line.published}",
         f"accepted (reply received)          {len(line.accepted)}",
         f"refused (reply received)           {dict(Counter(line.refused))}",

@@ -22,7 +22,7 @@ FLUSH_S = 0.3  # until what left the frozen process has come to the line
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cuts", type=int, default=50)
+    parser.add_argument("--cuts", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=120.0, help="stop after so long, and say how far it came")
     options = parser.parse_args()
