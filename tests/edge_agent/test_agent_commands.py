@@ -20,7 +20,7 @@ def test_each_command_is_answered_and_gets_one_result_with_the_right_verdict(
     with AgentProcess(folder.write_config()) as agent, Listener(broker.port) as listener:
         agent.wait_for_log("mqtt connected")
         in_turn(listener, ["a", "b", "c", "d", "e"])
-        listener.wait(lambda: len(listener.on("/thumbnail")) == 5)
+        listener.wait(lambda: len(listener.on("/thumbnail")) == len(listener.on("/reply/inspect")) == 5)
         assert agent.stop() == 0
     results, replies = listener.json_on("/result"), listener.json_on("/reply/inspect")
     assert [result["part_id"] for result in results] == ["a", "b", "c", "d", "e"]
@@ -104,10 +104,10 @@ def test_stopped_in_the_middle_every_accepted_trigger_still_has_its_result(folde
             listener.wait(lambda: len(listener.on("/result")) >= 3)
             assert agent.stop() == 0
         with AgentProcess(config) as agent:  # sends what the outbox still held
+            agent.wait_for_log("mqtt connected")
             replies = listener.json_on("/reply/inspect")
             accepted = [reply["id"] for reply in replies if reply["accepted"]]
             listener.wait(lambda: len({result["id"] for result in listener.json_on("/result")}) >= len(accepted))
-            agent.wait_for_log("agent-started")
             assert agent.stop() == 0
     results = {result["id"]: result for result in listener.json_on("/result")}
     assert list(results) == accepted
@@ -136,15 +136,14 @@ def test_a_broker_that_goes_away_loses_no_result(folder: AgentFolder, broker: Br
 def test_without_a_broker_the_agent_inspects_all_the_same_and_says_what_is_missing(
     folder: AgentFolder, broker: Broker
 ) -> None:
-    broker.stop()
     folder.write_parts([False])
-    pause = {"reconnect_min_s": 4.0, "reconnect_max_s": 4.0}  # long enough for the listener to be there first
-    config = folder.write_config(trigger={"mode": "free-run", "interval_s": 0.05}, mqtt=pause)
-    with AgentProcess(config) as agent:
-        agent.wait_for_log("result seq=5 ")
-        assert "cannot be reached" in agent.log
-        broker.start()
-        with Listener(broker.port) as listener:
+    config = folder.write_config(trigger={"mode": "free-run", "interval_s": 0.05})
+    with Listener(broker.port) as listener:  # its session outlives the broker's stop: what comes early waits for it
+        broker.stop()
+        with AgentProcess(config) as agent:
+            agent.wait_for_log("result seq=5 ")
+            agent.wait_for_log("cannot be reached")
+            broker.start()
             agent.wait_for_log("mqtt connected")
             listener.wait(lambda: len(listener.on("/result")) >= 5)
             assert agent.stop() == 0
@@ -157,11 +156,10 @@ def test_a_camera_that_goes_away_is_reopened_and_its_parts_are_errors_meanwhile(
     folder.write_parts([False])
     away = folder.folder / "unplugged"
     folder.parts.rename(away)
-    with AgentProcess(folder.write_config(trigger={"deadline_s": 3.0})) as agent, Listener(broker.port) as listener:
+    with AgentProcess(folder.write_config(trigger={"deadline_s": 5.0})) as agent, Listener(broker.port) as listener:
         agent.wait_for_log("mqtt connected")
         in_turn(listener, ["a"])
-        listener.wait(lambda: listener.json_on("/status")[-1]["state"] == "degraded")
-        assert "cannot be read" in listener.json_on("/status")[-1]["why"]
+        listener.wait(lambda: "cannot be read" in listener.json_on("/status")[-1]["why"])
         away.rename(folder.parts)
         agent.wait_for_log("camera-open")
         in_turn(listener, ["b"])

@@ -35,7 +35,8 @@ def test_200_triggers_are_200_results_each_once_in_order_with_the_right_verdict(
             batch, waiting = waiting[:10], waiting[10:]
             for part_id in batch:
                 trigger(listener, part_id)
-            listener.wait(lambda: len(listener.on("/result")) + len(waiting) >= PARTS, 60)  # noqa: B023
+            listener.wait(lambda: len(listener.on("/result")) + len(waiting) >= PARTS)  # noqa: B023
+        listener.wait(lambda: len(listener.on("/thumbnail")) == len(listener.on("/reply/inspect")) == PARTS)
         assert agent.stop() == 0
 
     results = listener.json_on("/result")

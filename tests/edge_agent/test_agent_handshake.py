@@ -16,7 +16,9 @@ from paho.mqtt.properties import Properties
 from edge_agent.commands.command import Request
 from edge_agent.commands.inspect import Inspect
 from edge_agent.errors import CommandError
-from edge_agent.triggers import TriggerQueue
+from edge_agent.handshake import handshake
+from edge_agent.inspection.inspection import Reason
+from edge_agent.triggers import Trigger, TriggerQueue
 from tests.support.agent import BASE, AgentFolder, AgentProcess
 from tests.support.broker import Broker
 from tests.support.listener import Listener
@@ -44,7 +46,8 @@ def test_ready_goes_while_the_only_place_is_taken_and_comes_back_after_the_ackno
             listener.wait(lambda: is_ready(listener), 60)
             result_id = ask(listener, "inspect", part_id="a")["id"]
             listener.wait(lambda: listener.on("/result"))
-            assert [(state["ready"], state["busy"]) for state in listener.json_on("/handshake")][1] == (False, True)
+            listener.wait(lambda: listener.json_on("/handshake")[-1]["code"] == "unacknowledged")
+            assert [state["ready"] for state in listener.json_on("/handshake")].count(True) == 1
             reply = ask(listener, "inspect", part_id="b")
             assert (reply["accepted"], reply["code"]) == (False, "unacknowledged")
             assert ask(listener, "acknowledge", id="something else")["code"] == "unknown-id"
@@ -105,6 +108,20 @@ def test_a_part_that_is_not_inspected_in_time_is_an_error_at_its_deadline(folder
     codes = [result["reasons"][0]["code"] for result in listener.json_on("/result") if result["verdict"] == "ERROR"]
     assert set(codes) <= {"deadline", "no-frame"}
     assert "deadline" in codes or "no-frame" in codes
+
+
+def test_busy_lasts_from_the_trigger_to_the_result() -> None:
+    triggers = TriggerQueue(limit=1, deadline_s=10)
+    assert handshake(triggers) == {"ready": True, "busy": False, "outstanding": 0, "code": "", "why": ""}
+    trigger = Trigger("command", "a")
+    triggers.accept(trigger)
+    state = handshake(triggers)
+    assert (state["ready"], state["busy"], state["code"]) == (False, True, "busy")
+    triggers.give(trigger, Reason("no-frame", ""))
+    assert triggers.take(0)
+    assert handshake(triggers) == state
+    triggers.settle(trigger)
+    assert handshake(triggers)["ready"]
 
 
 @pytest.mark.parametrize(

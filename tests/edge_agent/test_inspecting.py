@@ -67,7 +67,7 @@ def _frame(number: int, image: NDArray[np.uint8]) -> Frame:
 def _inspect(
     load: Callable[[], Engine], images: Sequence[NDArray[np.uint8] | Picture], live: bool = False
 ) -> list[Inspected]:
-    triggers, registered = TriggerQueue(limit=100, deadline_s=5), RegisteredQueue()
+    triggers, registered = TriggerQueue(limit=100, deadline_s=60), RegisteredQueue()
     seen: queue.SimpleQueue[SeenPart | None] = queue.SimpleQueue()
     inspected: queue.SimpleQueue[Inspected | None] = queue.SimpleQueue()
     registering = Registering(SimpleNamespace(current=MADE_UP), triggers, registered, live)
@@ -79,7 +79,7 @@ def _inspect(
     for worker in workers:
         worker.start()
     for worker in workers:
-        assert worker.join(20)
+        assert worker.join(60)
         assert worker.done
     out = [inspected.get() for _ in range(inspected.qsize())]
     assert out.pop() is None
@@ -153,6 +153,6 @@ def test_a_folder_may_hold_the_same_picture_twice(model: Path) -> None:
 def test_a_wrong_model_at_the_start_fails_the_worker(tmp_path: Path) -> None:
     worker = Inspecting(EngineSource(tmp_path / "none.onnx"), RegisteredQueue(), queue.SimpleQueue())
     worker.start()
-    assert worker.join(10)
+    assert worker.join(60)
     assert isinstance(worker.failure, ModelError)
     assert not worker.ready.is_set()

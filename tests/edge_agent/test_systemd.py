@@ -55,7 +55,7 @@ def test_the_watchdog_is_fed_three_times_within_its_patience(tmp_path: Path, mon
     address = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
         server.bind(address)
-        server.settimeout(5)
+        server.settimeout(60)
         monkeypatch.setenv("NOTIFY_SOCKET", address)
         monkeypatch.setenv("WATCHDOG_USEC", "300000")
         watchdog = systemd.Watchdog()
@@ -83,7 +83,7 @@ def _service(config: Path, *, hanging_camera: bool = False) -> Iterator[tuple[su
     environment = os.environ | {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "1500000", "OMP_NUM_THREADS": "1"}
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear, config.with_name("log").open("wb") as log:
         ear.bind(address)
-        ear.settimeout(30)
+        ear.settimeout(60)
         process = subprocess.Popen(command, env=environment, stderr=log)
         try:
             yield process, ear
@@ -108,17 +108,18 @@ def test_systemd_hears_when_the_agent_is_ready_alive_and_stopping(folder: AgentF
         assert _hear(ear, "WATCHDOG=1")
         process.send_signal(signal.SIGTERM)
         _hear(ear, "STOPPING=1")
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
 
 
 def test_a_camera_that_hangs_in_its_driver_ends_the_process_with_code_3(folder: AgentFolder, broker: Broker) -> None:
     folder.write_parts([False])
     config = folder.write_config(health={"hang_s": 3.0})
     with _service(config, hanging_camera=True) as (process, ear):
-        heard = _hear(ear, "STATUS=degraded")
-        assert "capture hangs: no sign of life for 3 s" in heard[-1]
         heard = _hear(ear, "STOPPING=1")
-        assert process.wait(20) == 3
+        after = [said for said in heard if "capture hangs: no sign of life for 3 s" in said]
+        assert after
+        heard = heard[heard.index(after[0]) :]
+        assert process.wait(60) == 3
         assert not [said for said in heard if said.startswith("WATCHDOG")]
     assert "process-must-restart" in config.with_name("log").read_text()
 
@@ -128,7 +129,7 @@ def test_our_datagrams_are_those_of_systemd_notify(tmp_path: Path, monkeypatch: 
     address = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
         server.bind(address)
-        server.settimeout(10)
+        server.settimeout(60)
         monkeypatch.setenv("NOTIFY_SOCKET", address)
         systemd.notify("READY=1", "STATUS=online")
         ours = server.recv(4096).decode().splitlines()

@@ -115,7 +115,7 @@ def test_many_threads_get_each_trigger_exactly_once() -> None:
     threads.append(threading.Thread(target=capture, daemon=True))
     for thread in threads:
         thread.start()
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while len(taken) < 200 and time.monotonic() < end:
         if item := triggers.take(0.1):
             taken.append(item[0].id)
@@ -171,12 +171,12 @@ def test_a_part_whose_turn_does_not_come_in_time_is_an_error_even_with_a_picture
 
 def test_an_overdue_part_is_named_once_and_its_place_is_free_when_it_is_settled() -> None:
     triggers = TriggerQueue(limit=1, deadline_s=10)
-    trigger = Trigger("command", "a", within_s=0.05)
+    trigger = Trigger("command", "a", within_s=0.5)
     triggers.accept(trigger, _frame())
     assert triggers.take(0)
     assert triggers.overdue() == []
-    time.sleep(0.06)
-    assert triggers.overdue() == [(trigger, Reason("deadline", "not inspected within 0.05 s"))]
+    time.sleep(0.51)
+    assert triggers.overdue() == [(trigger, Reason("deadline", "not inspected within 0.5 s"))]
     assert triggers.overdue() == []
     triggers.settle(trigger)
     triggers.settle(trigger)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.inspection.recipe import Limits, Recipe
-from tests.support.listener import Listener
+from tests.support.listener import PATIENCE_S, Listener
 from tests.support.models import write_difference_model
 
 BASE = "plant1/line3/jetson-07"
@@ -124,7 +124,7 @@ class AgentProcess:
         """What it has logged."""
         return self.log_path.read_text(encoding="utf-8")
 
-    def wait_for_log(self, text: str, timeout_s: float = 20) -> None:
+    def wait_for_log(self, text: str, timeout_s: float = PATIENCE_S) -> None:
         """Wait until the log holds this text."""
         end = time.monotonic() + timeout_s
         while text not in self.log:
@@ -137,7 +137,7 @@ class AgentProcess:
         self.process.send_signal(number)
         return self.wait()
 
-    def wait(self, timeout_s: float = 20) -> int:
+    def wait(self, timeout_s: float = PATIENCE_S) -> int:
         """Wait for its end; its exit code."""
         return self.process.wait(timeout_s)
 
@@ -147,7 +147,7 @@ def trigger(listener: Listener, part_id: str) -> None:
     listener.client.publish(f"{BASE}/command/inspect", json.dumps({"part_id": part_id}), qos=1)
 
 
-def in_turn(listener: Listener, part_ids: list[str], timeout: float = 15) -> None:
+def in_turn(listener: Listener, part_ids: list[str], timeout: float = PATIENCE_S) -> None:
     """One trigger after the other, as a PLC does it: the next part comes when the last has its result."""
     for part_id in part_ids:
         before = len(listener.on("/result"))

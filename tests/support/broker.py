@@ -58,7 +58,7 @@ class Broker:
             self.process = subprocess.Popen(
                 [mosquitto(), "-c", str(self.folder / "mosquitto.conf")], stdout=log, stderr=log
             )
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline and self.process.poll() is None:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:

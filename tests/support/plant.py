@@ -81,7 +81,7 @@ class Plant:
         with (self.folder / "broker.log").open("wb") as log:
             command = [mosquitto(), "-c", str(self.folder / "mosquitto.conf")]
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while time.monotonic() < end and self._process.poll() is None:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
@@ -98,7 +98,7 @@ class Plant:
         """What the broker has logged."""
         return (self.folder / "broker.log").read_text(encoding="utf-8")
 
-    def wait_for_log(self, text: str, seconds: float = 20) -> None:
+    def wait_for_log(self, text: str, seconds: float = 60) -> None:
         """The broker answers before it writes down why."""
         end = time.monotonic() + seconds
         while text not in self.log:
@@ -147,7 +147,7 @@ class PlantClient:
         done = threading.Event()
         self.paho.on_subscribe = lambda *_: done.set()
         self.paho.subscribe(topic_filter, qos=1)
-        assert done.wait(20)
+        assert done.wait(60)
 
     def publish(self, topic: str, payload: bytes, retain: bool = False, properties: Properties | None = None) -> str:
         """Publish with QoS 1; what the broker answered: "Success", "Not authorized", …."""
@@ -155,7 +155,7 @@ class PlantClient:
         self.wait(lambda: mid in self._answers)
         return self._answers[mid]
 
-    def wait(self, what: object, timeout_s: float = 30) -> None:
+    def wait(self, what: object, timeout_s: float = 60) -> None:
         """Wait until `what()` is true of what came."""
         assert callable(what)
         with self._changed:

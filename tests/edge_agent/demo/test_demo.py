@@ -63,7 +63,7 @@ def test_ctrl_c_ends_the_demo_in_order(tmp_path, model):
         if line.startswith("part ") or time.monotonic() > deadline:
             break
     demo.send_signal(signal.SIGINT)
-    out, err = demo.communicate(timeout=60)
+    out, err = demo.communicate(timeout=120)
     assert demo.returncode == 0, err
     assert err == ""
     assert "found " in out
@@ -73,7 +73,7 @@ def test_ctrl_c_ends_the_demo_in_order(tmp_path, model):
 def test_a_wrong_model_is_one_line(tmp_path):
     (tmp_path / "broken.onnx").write_bytes(b"no model")
     demo = start(tmp_path, "--parts", "2", "--connector", "dsub9", "--model", str(tmp_path / "broken.onnx"))
-    _, err = demo.communicate(timeout=60)
+    _, err = demo.communicate(timeout=120)
     assert demo.returncode == 2
     assert "broken.onnx" in err
     assert len(err.splitlines()) == 1
@@ -89,7 +89,7 @@ def test_a_wrong_model_is_one_line(tmp_path):
 )
 def test_wrong_use_is_one_line(tmp_path, arguments, text):
     demo = start(tmp_path, *arguments)
-    _, err = demo.communicate(timeout=60)
+    _, err = demo.communicate(timeout=120)
     assert demo.returncode == 2
     assert text in err
     assert len(err.splitlines()) == 1
@@ -102,7 +102,7 @@ def test_without_the_extra_the_demo_names_the_command_that_installs_it(tmp_path)
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         cwd=tmp_path,
     )
     assert demo.returncode == 2

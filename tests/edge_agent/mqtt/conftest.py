@@ -1,3 +1,5 @@
+import socketserver
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from edge_agent.mqtt.events import Incoming
 from edge_agent.mqtt.publisher import MqttPublisher
 from edge_agent.mqtt.settings import MqttSettings
 from edge_agent.results.outbox import Outbox
+from tests.edge_agent.mqtt.strict_broker import StrictBroker
 from tests.support.broker import Broker
 
 Handler = Callable[[dict[str, Any]], dict[str, Any]]
@@ -67,3 +70,14 @@ def publish(outbox: Outbox, tmp_path: Path) -> Iterator[Callable[..., MqttPublis
     yield start
     for publisher in started:
         publisher.stop()
+
+
+@pytest.fixture
+def strict() -> Iterator[Any]:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), StrictBroker) as server:
+        server.daemon_threads = True
+        server.connack, server.answer, server.results, server.most = b"", 0, [], 0  # type: ignore[attr-defined]
+        server.permits = None  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()

