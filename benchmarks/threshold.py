@@ -63,7 +63,7 @@ def main() -> None:
     tallies = {threshold: Tally() for threshold in THRESHOLDS}
     for index in range(arguments.pairs):
         sample = synthesise(photographs, recipe, SEED, index)
-        scores = tiles.look(engine, sample.test, sample.template, SCALES)
+        scores = tiles.look(engine, tiles.cut_pair(engine.info, sample.test, sample.template, SCALES))
         for threshold, tally in tallies.items():
             score = scores.merged(threshold)
             _count(tally, sample, score, threshold)

@@ -66,17 +66,10 @@ class PairTiles:
     done: int = 0
 
     def __iter__(self) -> Iterator[tuple[Tiles, Tiles]]:
-        size = self.info.height, self.info.width
         each = max(1, round(self.most / max(1, len(self.registered.entries))))
         self.done = 0
         for entry, pair in self.registered:
-            height, width = pair.test.shape[:2]
-            layouts = [tiles.plan(height, width, scale, size) for scale in pair.recipe.scales]
-            cut = [
-                [tile for layout in layouts for tile in tiles.cut(image, layout, size)]
-                for image in (pair.test, pair.template)
-            ]
-            count = len(cut[0])
-            chosen = np.random.default_rng(int(entry.id, 16)).permutation(count)[:each]
+            cut = tiles.cut_pair(self.info, pair.test, pair.template, pair.recipe.scales)
+            chosen = np.random.default_rng(int(entry.id, 16)).permutation(len(cut.test))[:each]
             self.done += 1
-            yield np.stack([cut[0][k] for k in chosen]), np.stack([cut[1][k] for k in chosen])
+            yield cut.test[chosen], cut.template[chosen]

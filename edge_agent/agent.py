@@ -97,10 +97,12 @@ class Agent:
         seen: queue.SimpleQueue[SeenPart | None] = queue.SimpleQueue()
         self._inspected: queue.SimpleQueue[Inspected | None] = queue.SimpleQueue()
         self._capture = self._make_capture(camera)
-        self._registering = Registering(self.recipe, self._triggers, registered, settings.camera.live)
         engine = settings.engine
         source = EngineSource(engine.model, engine.backend, engine.inference_threads, engine.store)
-        self._inspecting = Inspecting(source, registered, seen)
+        self._inspecting = inspecting = Inspecting(source, registered, seen)
+        self._registering = Registering(
+            self.recipe, self._triggers, registered, lambda: inspecting.model, settings.camera.live
+        )
         self._concluding = Concluding(seen, self._inspected)
         self._publisher = MqttPublisher(settings.mqtt, self._outbox, self._on_command, self._info)
         self._recorder = Recorder(

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 
 from edge_agent.cameras.camera import Frame
-from edge_agent.engines import Engine
+from edge_agent.engines import Engine, ModelInfo
 from edge_agent.engines.source import EngineSource
 from edge_agent.errors import MatecheckError
 from edge_agent.inspection.inspection import Inspection, Reason, Verdict
@@ -51,6 +51,7 @@ class Inspecting(Worker):
     Attributes:
         trouble: why nothing can be inspected at present, or not by the engine that was wanted; "" if all is well.
         engine: which engine looks.
+        model: what its model says of itself; None before the first.
         ready: set once the engine has been loaded.
     """
 
@@ -59,6 +60,7 @@ class Inspecting(Worker):
     ) -> None:
         super().__init__("inspection")
         self.trouble, self.engine = "", NO_ENGINE
+        self.model: ModelInfo | None = None
         self.ready = threading.Event()
         self._source, self._registered, self._seen = source, registered, seen
         self._inspector: Inspector | None = None
@@ -120,7 +122,7 @@ class Inspecting(Worker):
             self.trouble = self._doubts(self._inspector.engine)
 
     def _use(self, engine: Engine) -> Inspector:
-        info = engine.info
+        self.model = info = engine.info
         self.engine = EngineRef(f"{info.network} {info.version}", info.digest, engine.backend, info.precision)
         if not self._failing:
             self.trouble = self._doubts(engine)

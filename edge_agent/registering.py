@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from edge_agent.active_recipe import ActiveRecipe
 from edge_agent.cameras.camera import Frame
+from edge_agent.engines import ModelInfo
 from edge_agent.inspection import quality
 from edge_agent.inspection.inspection import Inspection, Reason, Verdict
 from edge_agent.inspection.registration import Registered, Registrar
@@ -64,11 +66,20 @@ class Registering(Worker):
     """Quality gate and registration.
 
     Args:
+        model: what will look at the parts; None as long as that is not known.
         live: the frames come from a live camera; if one is identical to the one before, the camera is frozen.
     """
 
-    def __init__(self, recipe: ActiveRecipe, triggers: TriggerQueue, registered: RegisteredQueue, live: bool) -> None:
+    def __init__(
+        self,
+        recipe: ActiveRecipe,
+        triggers: TriggerQueue,
+        registered: RegisteredQueue,
+        model: Callable[[], ModelInfo | None],
+        live: bool,
+    ) -> None:
         super().__init__("registration")
+        self._model = model
         self._recipe, self._triggers, self._registered, self._live = recipe, triggers, registered, live
         self._registrar = Registrar()
         self._previous: Frame | None = None
@@ -96,7 +107,9 @@ class Registering(Worker):
             return Inspection(Verdict.ERROR, (picture,))
         try:
             digest = self._digest_before(picture)
-            return self._registrar.register(picture.image, self._recipe.current, previous_digest=digest)
+            return self._registrar.register(
+                picture.image, self._recipe.current, previous_digest=digest, model=self._model()
+            )
         except Exception as error:  # whatever it was: this part was not inspected, and the next one has to be
             log.exception(event("registration-crashed"))
             return Inspection(Verdict.ERROR, (Reason("internal", repr(error)),))

@@ -177,6 +177,7 @@ class TriggerQueue:
                     if first.picture is not None:
                         self._waiting.popleft()
                         self._taken[first.trigger.id] = first.trigger
+                        self._notify()
                         return first.trigger, first.picture
                     wake_ns = min(end_ns, deadline_ns)
                 if now_ns >= end_ns:

@@ -69,7 +69,7 @@ def look_at(engine: Engine, pairs: Iterable[RegisteredPair]) -> Iterator[Looked]
     """Each pair through an engine."""
     for pair in pairs:
         test, template, _ = unpack(np.asarray(pair.read()))
-        yield Looked(pair, tiles.look(engine, test, template, Recipe.scales))
+        yield Looked(pair, tiles.look(engine, tiles.cut_pair(engine.info, test, template, Recipe.scales)))
 
 
 def scores_by_threshold(

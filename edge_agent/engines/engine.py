@@ -78,7 +78,7 @@ class Engine(ABC):
         if len(test) != len(template):
             raise EngineError(f"test and template must have the same N, but got {len(test)} and {len(template)}")
         scores = self._infer(test, template)
-        if not np.isfinite(scores).all():
+        if not np.isfinite(np.sum(scores)):  # of 0..1, so that nothing overflows; a tenth of the time of each by itself
             raise EngineError(
                 "the network returned values that are not finite", mend="check the model with build-engine verify"
             )

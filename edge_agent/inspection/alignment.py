@@ -56,14 +56,17 @@ def warp(
     """The template as it lies on a window of the test image.
 
     Returns:
-        BGR uint8 [h, w, 3] and bool [h, w], where it comes from inside the template.
+        BGR uint8 [h, w, 3] and bool [h, w], where it comes from inside the template. The picture is a view of the
+        template where all of it does.
     """
     x0, y0, x1, y1 = window
     height, width = template.shape[:2]
-    if alignment.field is None and np.array_equal(alignment.matrix, np.eye(3)):
-        return template[y0:y1, x0:x1], np.ones((y1 - y0, x1 - x0), np.bool_)
+    if alignment.field is None:
+        if np.array_equal(alignment.matrix, np.eye(3)):
+            return template[y0:y1, x0:x1], np.ones((y1 - y0, x1 - x0), np.bool_)
+        return _warp_rigid(template, alignment.matrix, window)
     x, y = np.meshgrid(np.arange(x0, x1, dtype=np.float32), np.arange(y0, y1, dtype=np.float32))
-    if alignment.field is not None and alignment.field_to_frame is not None:
+    if alignment.field_to_frame is not None:
         to_field = np.linalg.inv(alignment.field_to_frame) @ np.array([[1, 0, x0], [0, 1, y0], [0, 0, 1.0]])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         size = (x1 - x0, y1 - y0)
@@ -74,6 +77,20 @@ def warp(
     inside = (x > -0.5) & (x < width - 0.5) & (y > -0.5) & (y < height - 0.5)
     seen = cv2.remap(template, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(seen, np.uint8), inside
+
+
+def _warp_rigid(
+    template: NDArray[np.uint8], matrix: Matrix, window: Window
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """`warp` without local shifts, in half the time."""
+    x0, y0, x1, y1 = window
+    size = (x1 - x0, y1 - y0)
+    to_template = (np.linalg.inv(matrix) @ np.array([[1, 0, x0], [0, 1, y0], [0, 0, 1.0]]))[:2]
+    flags = cv2.WARP_INVERSE_MAP
+    seen = cv2.warpAffine(template, to_template, size, flags=flags | cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    all_of_it = np.ones(template.shape[:2], np.uint8)
+    inside = cv2.warpAffine(all_of_it, to_template, size, flags=flags | cv2.INTER_NEAREST)
+    return np.asarray(seen, np.uint8), np.asarray(inside, np.uint8).view(np.bool_)
 
 
 class Aligner:

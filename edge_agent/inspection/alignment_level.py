@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 Gray = NDArray[np.float32]
 Matrix = NDArray[np.float64]  # 3 × 3, (x, y, 1) in template pixels -> (x, y, 1) in test pixels, both at full resolution
 
-MAX_POINTS = 24_000  # pixels that take part in a refinement
+MAX_POINTS = 12_000  # pixels that take part in a refinement
 DAMPING = 1e-3  # share of the mean curvature
+CLOSE = 0.03  # pixels: a step as short as this was the last, what it leaves over is far less
 MIN_POINTS = 100  # with fewer there is nothing to go by
 
 
@@ -48,9 +49,11 @@ class TemplateLevel:
         steep = np.hypot(gx, gy)
         steep[[0, -1]] = 0
         steep[:, [0, -1]] = 0
-        count = min(MAX_POINTS, max(200, steep.size // 3))
+        count = min(2 * MAX_POINTS, max(200, steep.size // 3))
         cut = np.partition(steep.ravel(), -count)[-count] if count < steep.size else 0.0
         y, x = np.nonzero(steep >= max(float(cut), 1e-3))
+        every = max(1, round(len(x) / MAX_POINTS))  # neighbours say the same
+        y, x = y[::every], x[::every]
         self._values = self.features[y, x]
         self._frame = np.stack([x * self.scale + origin[0], y * self.scale + origin[1]]).astype(np.float64)
         self._radius = max(self.shape) * self.scale / 2
@@ -106,7 +109,7 @@ class TemplateLevel:
             cx, cy = self._center
             step = np.array([[1 + a, -b, tx - a * cx + b * cy], [b, 1 + a, ty - b * cx - a * cy], [0, 0, 1.0]])
             matrix = matrix @ np.linalg.inv(step)
-            if max(abs(tx), abs(ty), abs(a) * self._radius, abs(b) * self._radius) < 0.01 * self.scale:
+            if max(abs(tx), abs(ty), abs(a) * self._radius, abs(b) * self._radius) < CLOSE * self.scale:
                 break
         return matrix
 

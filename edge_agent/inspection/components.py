@@ -29,7 +29,12 @@ def find_components(
     Returns:
         At most 100 components, the highest score first, none of them rejected yet; and how many there were.
     """
-    inside = (score_map >= threshold).astype(np.uint8)
+    inside = (score_map >= threshold).view(np.uint8)
+    left, top, across, down = cv2.boundingRect(inside)
+    if not across:
+        return (), 0
+    around = np.s_[top : top + down, left : left + across]
+    score_map, inside = score_map[around], inside[around]
     count, labels, stats, _ = cv2.connectedComponentsWithStats(inside, connectivity=8, ltype=cv2.CV_32S)
     found = []
     for label in range(1, count):
@@ -44,7 +49,7 @@ def find_components(
         )
     found.sort(key=lambda entry: entry[0], reverse=True)
     components = tuple(
-        _component((score, mean, peak), (x + origin[0], y + origin[1]), mask, mm_per_px)
+        _component((score, mean, peak), (x + left + origin[0], y + top + origin[1]), mask, mm_per_px)
         for score, mean, peak, (x, y), mask in found[:MAX_COMPONENTS]
     )
     return components, len(found)

@@ -65,7 +65,9 @@ class Inspector:
             previous_digest: `quality.digest` of the frame before, of a live camera: an identical one is refused.
             clock: nanoseconds, for the durations of the stages.
         """
-        registered = self._registrar.register(image, recipe, previous_digest=previous_digest, clock=clock)
+        registered = self._registrar.register(
+            image, recipe, previous_digest=previous_digest, model=self.engine.info, clock=clock
+        )
         if isinstance(registered, Inspection):
             return registered
         seen = self.look(registered, clock=clock)
@@ -81,9 +83,12 @@ class Inspector:
             return Inspection(Verdict.ERROR, (Reason("wrong-model", NEEDS_SINGLE),), timing_ms=timing.stages)
         try:
             with timing.stage("inference"):
-                scores = tiles.look(self.engine, registered.test, registered.template, recipe.scales)
+                pair = registered.cut
+                if pair is None or not pair.suits(info):
+                    pair = tiles.cut_pair(info, registered.test, registered.template, recipe.scales)
+                scores = tiles.look(self.engine, pair)
                 for other in registered.others if info.kind == "pair" else ():
-                    scores = tiles.look_again(self.engine, registered.test, other, scores, threshold)
+                    scores = tiles.look_again(self.engine, pair, other, scores, threshold)
         except EngineError as error:
             return Inspection(Verdict.ERROR, (Reason("engine", str(error)),), timing_ms=timing.stages)
         return Seen(registered, scores, threshold, timing.stages)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.inspection import quality
+from edge_agent.engines.engine import ModelInfo
+from edge_agent.inspection import quality, tiles
 from edge_agent.inspection.alignment import Aligner, Window, warp
 from edge_agent.inspection.alignment_level import moved
 from edge_agent.inspection.inspection import Inspection, Reason, Verdict
@@ -36,6 +37,7 @@ class Registered:
         outside: bool [h, w], True where nothing is looked for.
         doubt: why OK must not be said of this part, "" where it may; what is found on it counts all the same.
         timing_ms: duration of each stage so far.
+        cut: test and template cut for a network; None where it is not known yet which one will look.
     """
 
     image: NDArray[np.uint8]
@@ -47,6 +49,7 @@ class Registered:
     outside: NDArray[np.bool_]
     doubt: str
     timing_ms: dict[str, float]
+    cut: tiles.CutPair | None = None
 
 
 class Registrar:
@@ -61,9 +64,14 @@ class Registrar:
         recipe: Recipe,
         *,
         previous_digest: str | None = None,
+        model: ModelInfo | None = None,
         clock: Callable[[], int] = time.perf_counter_ns,
     ) -> Registered | Inspection:
-        """Quality gate and registration; see `Inspector.inspect`. An Inspection, verdict ERROR, where it ends here."""
+        """Quality gate and registration; see `Inspector.inspect`. An Inspection, verdict ERROR, where it ends here.
+
+        Args:
+            model: what will look at the part, as far as that is known: its tiles are cut here then.
+        """
         timing = Timing(clock)
         try:
             with timing.stage("quality"):
@@ -71,7 +79,11 @@ class Registrar:
                 prepared = self._prepare(recipe)
                 _check_quality(image, prepared, previous_digest)
             with timing.stage("alignment"):
-                return _registered(image, prepared, timing.stages)
+                registered = _registered(image, prepared, timing.stages)
+                if model is None:
+                    return registered
+                cut = tiles.cut_pair(model, registered.test, registered.template, recipe.scales)
+                return replace(registered, cut=cut)
         except _RefusedError as refused:
             return Inspection(Verdict.ERROR, (refused.reason,), timing_ms=timing.stages)
 
@@ -137,9 +149,12 @@ def _registered(image: NDArray[np.uint8], prepared: _Prepared, timing_ms: dict[s
     x0, y0, x1, y1 = window
     test = image[y0:y1, x0:x1]
     laid = [warp(picture, alignment, window) for picture in (prepared.recipe.template, *prepared.others)]
-    known = laid[0][1]
-    template, *others = (picture if known.all() else np.where(known[..., None], picture, test) for picture, _ in laid)
-    outside = (mask == 0) | ~known
+    unknown = ~laid[0][1]
+    if unknown.any():  # the test itself stands there: no difference
+        for picture, _ in laid:
+            cv2.copyTo(test, unknown.view(np.uint8), picture)
+    template, *others = (picture for picture, _ in laid)
+    outside = (mask == 0) | unknown
     return Registered(image, prepared.recipe, window, test, template, tuple(others), outside, doubt, timing_ms)
 
 

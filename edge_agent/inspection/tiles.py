@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -10,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.engines.engine import Engine
+from edge_agent.engines.engine import Engine, ModelInfo
 
 Picture = TypeVar("Picture", NDArray[np.uint8], NDArray[np.float32])
 
@@ -69,14 +70,20 @@ def join(scores: NDArray[np.float32], layout: Layout) -> NDArray[np.float32]:
     """
     height, width = scores.shape[1:]
     total = np.zeros(layout.padded, np.float32)
+    for score, share, window in zip(scores, *_shares(layout, height, width), strict=True):
+        total[window] += score * share
+    return total[: layout.size[0], : layout.size[1]]
+
+
+@functools.lru_cache(maxsize=16)
+def _shares(layout: Layout, height: int, width: int) -> tuple[list[NDArray[np.float32]], list[tuple[slice, slice]]]:
+    """How much each tile says of each of its pixels, 0..1, and where it stands."""
+    windows = [np.s_[y : y + height, x : x + width] for y in layout.tops for x in layout.lefts]
+    fade: NDArray[np.float32] = np.minimum.outer(_ramp(height), _ramp(width))
     weight = np.zeros(layout.padded, np.float32)
-    fade = np.minimum.outer(_ramp(height), _ramp(width))
-    corners = ((y, x) for y in layout.tops for x in layout.lefts)
-    for score, (y, x) in zip(scores, corners, strict=True):
-        window = np.s_[y : y + height, x : x + width]
-        total[window] += score * fade
+    for window in windows:
         weight[window] += fade
-    return (total / weight)[: layout.size[0], : layout.size[1]]
+    return [np.divide(fade, weight[window], dtype=np.float32) for window in windows], windows
 
 
 def merge_scales(
@@ -90,17 +97,30 @@ def merge_scales(
     """
     ordered = sorted(zip(scales, maps, strict=True), key=lambda entry: -entry[0])
     finest, *coarser = [np.clip(_resized(score, size), 0.0, 1.0) for _, score in ordered]
-    if not coarser:
+    sides = [2 * round(1 / scale) + 1 for scale, _ in ordered[1:]]
+    # Where no coarser scale reaches the threshold nothing changes, and that is nearly everywhere.
+    window = _window_of([score >= threshold for score in coarser], max(sides, default=0))
+    if window is None:
         return finest
-    merged = finest
-    for (scale, _), score in zip(ordered[1:], coarser, strict=True):
-        side = 2 * round(1 / scale) + 1
-        merged = np.maximum(merged, cv2.erode(score, np.ones((side, side), np.uint8)))
+    seen_finest = merged = finest[window]
+    for side, score in zip(sides, coarser, strict=True):
+        merged = np.maximum(merged, cv2.erode(score[window], np.ones((side, side), np.uint8)))
     count, labels = cv2.connectedComponents((merged >= threshold).astype(np.uint8), connectivity=8)
     seen = np.zeros(count, np.bool_)
-    seen[labels[finest >= threshold]] = True
+    seen[labels[seen_finest >= threshold]] = True
     seen[0] = False
-    return np.where(seen[labels], merged, finest).astype(np.float32, copy=False)
+    finest[window] = np.where(seen[labels], merged, seen_finest)
+    return finest
+
+
+def _window_of(masks: Sequence[NDArray[np.bool_]], margin: int) -> tuple[slice, slice] | None:
+    """The smallest window around all that is True in any of the masks [H, W], and a margin; None if nothing is."""
+    boxes = [cv2.boundingRect(mask.view(np.uint8)) for mask in masks]
+    found = np.array([(x, y, x + w, y + h) for x, y, w, h in boxes if w])
+    if not len(found):
+        return None
+    (x0, y0), (x1, y1) = found[:, :2].min(axis=0), found[:, 2:].max(axis=0)
+    return np.s_[max(0, y0 - margin) : y1 + margin, max(0, x0 - margin) : x1 + margin]
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,26 +145,54 @@ class TileScores:
         return merge_scales(maps, [layout.scale for layout in self.layouts], self.size, threshold)
 
 
-def look(engine: Engine, test: NDArray[np.uint8], template: NDArray[np.uint8], scales: Sequence[float]) -> TileScores:
-    """The network's scores of a pair of images uint8 [H, W, 3] at all scales, in one call of the engine.
+@dataclass(frozen=True, eq=False)
+class CutPair:
+    """A pair of images as a network gets it.
+
+    Attributes:
+        network: height and width of its tiles, and its view.
+        layouts: where the tiles of each scale stand.
+        test, template: uint8 [N, h, w, 3], the tiles of one scale after those of the other.
+        size: height, width of the images in pixels.
+    """
+
+    network: tuple[int, int, str]
+    layouts: tuple[Layout, ...]
+    test: NDArray[np.uint8]
+    template: NDArray[np.uint8]
+    size: tuple[int, int]
+
+    def suits(self, info: ModelInfo) -> bool:
+        """Whether it was cut for such a network."""
+        return self.network == (info.height, info.width, info.view)
+
+
+def cut_pair(info: ModelInfo, test: NDArray[np.uint8], template: NDArray[np.uint8], scales: Sequence[float]) -> CutPair:
+    """The tiles of a pair of images uint8 [H, W, 3] at all scales, for one call of the engine.
 
     A network whose view is "whole" gets the images resized to its own size instead, whatever the scales.
+    """
+    tile = info.height, info.width
+    height, width = test.shape[:2]
+    if info.view == "whole":
+        layouts: tuple[Layout, ...] = (Layout(1.0, tile, (0,), (0,), tile),)
+    else:
+        layouts = tuple(plan(height, width, scale, tile) for scale in scales)
+    tests, templates = (_all_cut(image, layouts, tile) for image in (test, template))
+    return CutPair((*tile, info.view), layouts, tests, templates, (height, width))
+
+
+def look(engine: Engine, pair: CutPair) -> TileScores:
+    """The network's scores of a pair.
 
     Raises:
         EngineError: inference failed.
     """
-    tile = engine.info.height, engine.info.width
-    height, width = test.shape[:2]
-    if engine.info.view == "whole":
-        layouts: tuple[Layout, ...] = (Layout(1.0, tile, (0,), (0,), tile),)
-    else:
-        layouts = tuple(plan(height, width, scale, tile) for scale in scales)
-    scores = engine.infer(_all_cut(test, layouts, tile), _all_cut(template, layouts, tile))
-    return TileScores(layouts, scores, (height, width))
+    return TileScores(pair.layouts, engine.infer(pair.test, pair.template), pair.size)
 
 
 def look_again(
-    engine: Engine, test: NDArray[np.uint8], template: NDArray[np.uint8], before: TileScores, threshold: float
+    engine: Engine, pair: CutPair, template: NDArray[np.uint8], before: TileScores, threshold: float
 ) -> TileScores:
     """The lower scores of those `before` and those by another template: what either template shows is no object.
 
@@ -156,10 +204,9 @@ def look_again(
     again = np.flatnonzero(before.scores.max(axis=(1, 2)) >= threshold)
     if not len(again):
         return before
-    tile = engine.info.height, engine.info.width
-    tests, templates = (_all_cut(image, before.layouts, tile)[again] for image in (test, template))
+    templates = _all_cut(template, pair.layouts, (engine.info.height, engine.info.width))
     scores = before.scores.copy()
-    scores[again] = np.minimum(scores[again], engine.infer(tests, templates))
+    scores[again] = np.minimum(scores[again], engine.infer(pair.test[again], templates[again]))
     return replace(before, scores=scores)
 
 
@@ -183,10 +230,7 @@ def _resized(image: Picture, size: tuple[int, int]) -> Picture:
 
 def _fill_up(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     """Reflected on at the right and the bottom until it has this size; the edge itself is not repeated."""
-    for axis in (0, 1):
-        missing = size[axis] - image.shape[axis]
-        if missing > 0:
-            pad = [(0, 0)] * image.ndim
-            pad[axis] = (0, missing)
-            image = np.pad(image, pad, mode="reflect")
-    return image
+    below, right = size[0] - image.shape[0], size[1] - image.shape[1]
+    if not below and not right:
+        return image
+    return np.asarray(cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REFLECT_101), np.uint8)

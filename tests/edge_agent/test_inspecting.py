@@ -70,8 +70,9 @@ def _inspect(
     triggers, registered = TriggerQueue(limit=100, deadline_s=60), RegisteredQueue()
     seen: queue.SimpleQueue[SeenPart | None] = queue.SimpleQueue()
     inspected: queue.SimpleQueue[Inspected | None] = queue.SimpleQueue()
-    registering = Registering(SimpleNamespace(current=MADE_UP), triggers, registered, live)
-    workers = (registering, Inspecting(GivenEngines(load), registered, seen), Concluding(seen, inspected))
+    inspecting = Inspecting(GivenEngines(load), registered, seen)
+    registering = Registering(SimpleNamespace(current=MADE_UP), triggers, registered, lambda: inspecting.model, live)
+    workers = (registering, inspecting, Concluding(seen, inspected))
     for number, image in enumerate(images):
         arrived = _frame(number, image) if isinstance(image, np.ndarray) else image
         triggers.accept(Trigger("command", str(number)), arrived)

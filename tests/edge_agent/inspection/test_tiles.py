@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_agent.engines import load_engine
-from edge_agent.inspection.tiles import OVERLAP, cut, join, look, look_again, merge_scales, plan
+from edge_agent.inspection.tiles import OVERLAP, cut, cut_pair, join, look, look_again, merge_scales, plan
 from tests.support.models import write_difference_model
 
 TILE = (96, 128)
@@ -56,7 +56,7 @@ def test_an_object_on_the_border_of_tiles_is_seen_once_and_whole(tmp_path: Path)
     template = np.full((150, 220, 3), 60, np.uint8)
     test = template.copy()
     test[60:80, 90:140] = 240
-    scores = look(engine, test, template, (1.0,)).merged(0.5)
+    scores = look(engine, cut_pair(engine.info, test, template, (1.0,))).merged(0.5)
     assert scores.shape == (150, 220)
     assert (scores[62:78, 92:138] > 0.9).all()
     assert scores[:57].max() == scores[83:].max() == 0
@@ -68,7 +68,7 @@ def test_all_scales_go_to_the_engine_in_one_call(tmp_path: Path) -> None:
     infer = engine.infer
     engine.infer = lambda test, template: (batches.append(len(test)), infer(test, template))[1]  # type: ignore[method-assign]
     image = np.zeros((150, 220, 3), np.uint8)
-    look(engine, image, image, (1.0, 0.5))
+    look(engine, cut_pair(engine.info, image, image, (1.0, 0.5)))
     assert batches == [4 + 1]
 
 
@@ -84,8 +84,8 @@ def test_what_another_template_shows_is_no_object_and_only_tiles_with_something_
     test[10:20, 10:20] = test[10:20, 60:70] = 240
     other = template.copy()
     other[10:20, 10:20] = 240
-    before = look(engine, test, template, (1.0,))
-    after = look_again(engine, test, other, before, 0.5)
+    before = look(engine, cut_pair(engine.info, test, template, (1.0,)))
+    after = look_again(engine, cut_pair(engine.info, test, template, (1.0,)), other, before, 0.5)
     assert batches == [4, 1]
     assert (before.merged(0.5)[12:18, 12:18] > 0.9).all()
     assert after.merged(0.5)[:30, :50].max() < 0.1
