@@ -191,3 +191,15 @@ def test_each_source_lifts_its_own_refusal_alone() -> None:
     assert triggers.why_not_ready == Reason("paused", "by a command")
     triggers.refuse(None, "paused")
     assert triggers.why_not_ready is None
+
+
+def test_the_next_picture_is_wanted_as_soon_as_one_is_taken() -> None:
+    triggers = TriggerQueue(limit=4, deadline_s=10)
+    assert triggers.accept(Trigger("free-run"), _frame()) is None
+    capture = threading.Thread(target=triggers.wait_for_room, args=(60,))
+    capture.start()
+    capture.join(0.2)
+    assert capture.is_alive()
+    assert triggers.take(0)
+    capture.join(10)
+    assert not capture.is_alive()
