@@ -113,6 +113,7 @@ class Agent:
             device=settings.device.name,
             recipe=self.recipe,
             thumbnail_width_px=settings.results.thumbnail_width_px,
+            thumbnail_heat=settings.results.thumbnail_heat,
             samples=Samples(folder / SAMPLES, settings.results.min_free_mb),
             recorded=self._publisher.wake,
             acknowledge=settings.trigger.acknowledge,

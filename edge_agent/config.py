@@ -165,6 +165,7 @@ class ResultsSettings:
         keep_sent_h: results that the broker has are kept so many hours of running for a replay.
         archive_mb: images of NG and ERROR parts are kept up to this size, the oldest go first; 0 keeps none.
         thumbnail_width_px: of the picture sent with each result; 0 sends none.
+        thumbnail_heat: the score map lies over that picture as a heat map.
         min_free_mb: with less free space on the disk the archive shrinks; when that is not enough no pictures are kept
             or sent; results go on.
     """
@@ -175,6 +176,7 @@ class ResultsSettings:
     keep_sent_h: float = 24.0
     archive_mb: int = 1024
     thumbnail_width_px: int = 640
+    thumbnail_heat: bool = False
     min_free_mb: int = 64
 
     def __post_init__(self) -> None:

@@ -72,6 +72,7 @@ class Recorder(Worker):
         device: str,
         recipe: ActiveRecipe,
         thumbnail_width_px: int,
+        thumbnail_heat: bool,
         samples: Samples,
         recorded: Callable[[], None],
         acknowledge: bool = False,
@@ -80,6 +81,7 @@ class Recorder(Worker):
         self.trouble, self.tally = "", Tally()
         self._inspected, self._triggers, self._outbox, self._archive = inspected, triggers, outbox, archive
         self._device, self._recipe, self._width = device, recipe, thumbnail_width_px
+        self._heat = thumbnail_heat
         self._samples, self._recorded = samples, recorded
         self._acknowledge = acknowledge
         self._held: Inspected | None = None
@@ -122,7 +124,7 @@ class Recorder(Worker):
         if not self._width or item.frame is None or self.trouble:  # where room is short the result comes first
             return None
         try:
-            return render_thumbnail(item.frame.image, item.inspection, self._width)
+            return render_thumbnail(item.frame.image, item.inspection, self._width, heat=self._heat)
         except Exception:  # no result may be missing because its picture could not be drawn
             log.exception(event("no-thumbnail", part=item.trigger.part_id))
             return None

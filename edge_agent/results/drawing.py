@@ -25,6 +25,7 @@ VERDICT_COLOURS: dict[Verdict, Colour] = {
     Verdict.NG: (45, 45, 214),
     Verdict.ERROR: (0, 128, 230),
 }
+FAINT, STRONG = 0.05, 0.5  # scores where the colours of the score map begin and where they cover the part
 MAX_LABELS = 6  # more would cover the part
 _FONT = cv2.FONT_HERSHEY_DUPLEX
 
@@ -64,6 +65,23 @@ class View:
         x, y = np.mean(component.box_px, axis=0)
         x0, y0, x1, y1 = self.box
         return bool(x0 <= x < x1 and y0 <= y < y1)
+
+
+def draw_heat(frame: Image, score_map: NDArray[np.float32], view: View) -> Image:
+    """The part in grey, dimmed; the higher the score, the brighter and the more opaque its colour.
+
+    Args:
+        frame: BGR uint8 [H, W, 3]; not written into.
+        score_map: float32 [H, W], 0..1.
+        view: what of both is drawn.
+    """
+    x0, y0, x1, y1 = view.box
+    scores = cv2.resize(score_map[y0:y1, x0:x1], view.size, interpolation=cv2.INTER_LINEAR)
+    grey = cv2.cvtColor(cv2.cvtColor(view.of(frame), cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
+    colours = cv2.applyColorMap(np.round(np.clip(scores, 0, 1) * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
+    opacity = np.clip((scores - FAINT) / (STRONG - FAINT), 0, 1)[..., None]
+    blended = 0.45 * grey * (1 - opacity) + colours * opacity
+    return np.asarray(np.round(blended), np.uint8)
 
 
 def inspected_box(inspection: Inspection, frame: Image) -> Box:

@@ -17,6 +17,7 @@ from edge_agent.results.drawing import (
     Image,
     View,
     draw_components,
+    draw_heat,
     inspected_box,
     plate,
     shorten,
@@ -32,7 +33,6 @@ TEXT = 18  # height of a capital letter in pixels; still legible when the sheet 
 MAX_PANEL_HEIGHT = 1000
 SMALLEST_CLOSE_UP = 60  # frame pixels; below, nothing can be recognised around the object
 LARGEST_CLOSE_UP = 0.6  # of the panel beside it; above, it would show nothing new
-FAINT, STRONG = 0.05, 0.5  # scores where the colours of the score map begin and where they cover the part
 
 
 def sheet(test: Image, inspection: Inspection, title: str = "") -> Image:
@@ -77,7 +77,7 @@ def _panels(test: Image, inspection: Inspection, view: View, close: Box | None) 
     if inspection.aligned_template is not None:
         panels.insert(0, ("Template, aligned to the part", view.of(inspection.aligned_template)))
     if inspection.score_map is not None:
-        panels.append(("Score map", _heat(test, inspection, view)))
+        panels.append(("Score map", draw_heat(test, inspection.score_map, view)))
     if close is not None:
         panels.append(("Close-up of the longest object", _close_up(test, inspection, close, view)))
     return panels
@@ -85,18 +85,6 @@ def _panels(test: Image, inspection: Inspection, view: View, close: Box | None) 
 
 def _longest(inspection: Inspection) -> Component | None:
     return max((each for each in inspection.components if each.rejected), key=lambda each: each.length_px, default=None)
-
-
-def _heat(test: Image, inspection: Inspection, view: View) -> Image:
-    """The part in grey, dimmed; the higher the score, the brighter and the more opaque its colour."""
-    assert inspection.score_map is not None
-    x0, y0, x1, y1 = view.box
-    scores = cv2.resize(inspection.score_map[y0:y1, x0:x1], view.size, interpolation=cv2.INTER_LINEAR)
-    grey = cv2.cvtColor(cv2.cvtColor(view.of(test), cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
-    colours = cv2.applyColorMap(np.round(np.clip(scores, 0, 1) * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
-    opacity = np.clip((scores - FAINT) / (STRONG - FAINT), 0, 1)[..., None]
-    blended = 0.45 * grey * (1 - opacity) + colours * opacity
-    return np.asarray(np.round(blended), np.uint8)
 
 
 def _surroundings(component: Component, whole: Box, test: Image) -> Box | None:

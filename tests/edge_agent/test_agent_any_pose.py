@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+import torch
 
+from build_engine.networks.backbones import build_backbone
+from build_engine.networks.cnn_gan import CnnGan
+from build_engine.networks.feature_fusion import FeatureFusion
+from build_engine.single_export import export_single
 from edge_agent.cameras.simulated import SimulatedCamera
 from tests.support.agent import MADE_UP, AgentFolder, AgentProcess, in_turn
 from tests.support.broker import Broker
@@ -68,6 +75,54 @@ def test_parts_of_the_simulated_camera_are_judged_too(any_pose: AgentFolder, bro
     results = listener.json_on("/result")
     assert [result["part_id"] for result in results] == ["a", "b"]
     assert {result["verdict"] for result in results} == {"NG"}  # its contacts shine, which this network calls anomalous
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both networks as `build-engine export` writes them, not trained."""
+    folder = tmp_path_factory.mktemp("exported")
+    torch.manual_seed(0)
+    networks = (CnnGan(size=64, channels=3, width=8, encoder_width=8), fusion())
+    for network in networks:
+        export_single(network, folder / f"{network.name}.onnx", version="1", threshold=0.5)
+    return folder
+
+
+def fusion() -> FeatureFusion:
+    network = FeatureFusion(build_backbone("efficientnet-lite0"), 16)
+    network.calibrate_scores(0.0, 1.0)
+    return network
+
+
+@pytest.mark.parametrize("camera", ["folder", "simulated"])
+@pytest.mark.parametrize("network", ["cnn-gan", "feature-fusion"])
+def test_both_networks_send_verdicts_and_heat_maps_with_both_cameras(
+    any_pose: AgentFolder, broker: Broker, exported: Path, network: str, camera: str
+) -> None:
+    if camera == "folder":
+        any_pose.write_parts([False, True])
+        chosen: dict[str, Any] = {"loop": True}
+    else:
+        simulated = SimulatedCamera(connector="dsub9", seed=7, share=0.0, size=(600, 400))
+        replace(any_pose.recipe, template=simulated.template(), region=()).save(
+            any_pose.folder / "recipe", overwrite=True
+        )
+        chosen = {"kind": "simulated", "connector": "dsub9", "seed": 7, "share": 0.0, "width_px": 600, "height_px": 400}
+        chosen |= {"source": None, "loop": None}
+    engine = {"model": str(exported / f"{network}.onnx"), "threads": 1}
+    config = any_pose.write_config(camera=chosen, engine=engine, results={"thumbnail_heat": True})
+    with Listener(broker.port) as listener, AgentProcess(config) as agent:
+        agent.wait_for_log("mqtt connected")
+        in_turn(listener, ["a", "b"])
+        listener.wait(lambda: len(listener.on("/thumbnail")) == 2)
+    results = listener.json_on("/result")
+    assert [result["part_id"] for result in results] == ["a", "b"]
+    assert all(result["verdict"] in {"OK", "NG"} for result in results)
+    assert all(result["engine"]["name"] == f"{network} 1" for result in results)
+    for message in listener.on("/thumbnail"):
+        picture = cv2.imdecode(np.frombuffer(message.payload, np.uint8), cv2.IMREAD_COLOR)
+        assert picture is not None
+        assert picture.shape[1] <= 640
 
 
 def test_a_network_for_pairs_with_such_a_recipe_gives_errors_that_say_why(

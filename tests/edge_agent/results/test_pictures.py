@@ -61,6 +61,22 @@ def test_an_object_below_the_limit_is_outlined_without_a_length() -> None:
     assert red[0] == 0 < red[1]
 
 
+def test_a_heat_map_glows_where_the_score_is_high_and_leaves_the_rest_grey_and_dim() -> None:
+    frame = np.full((480, 800, 3), (200, 90, 90), np.uint8)
+    judged = inspection(Verdict.NG, SLIVER)
+    plain, heat = (decode(render_thumbnail(frame, judged, 400, heat=heat)).astype(int) for heat in (False, True))
+    assert plain.shape == heat.shape
+    assert heat[250, 350].max() - heat[250, 350].min() < 10 < plain[250, 350].max() - plain[250, 350].min()
+    glow = heat[110, 130]  # inside the object
+    assert glow[2] > 180
+    assert glow[2] > glow[0] + 60
+
+
+def test_without_a_score_map_a_heat_map_is_the_plain_picture() -> None:
+    error = inspection(Verdict.ERROR)
+    assert render_thumbnail(FRAME, error, 320, heat=True) == render_thumbnail(FRAME, error, 320)
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (3, 2000), (2000, 3), (40, 40), (1500, 2000)])
 def test_frames_of_any_shape_make_a_thumbnail_and_a_sheet(shape: tuple[int, int]) -> None:
     frame = np.zeros((*shape, 3), np.uint8)
