@@ -20,38 +20,38 @@ from typing import Any
 import cv2
 
 from edge_agent import __version__, health, systemd
-from edge_agent.active_recipe import ActiveRecipe
 from edge_agent.cameras import open_camera
 from edge_agent.cameras.camera import Camera
-from edge_agent.capture import CameraTriggeredCapture, Capture, CommandCapture, SelfTriggeredCapture
 from edge_agent.commands.acknowledge import await_acknowledgement
 from edge_agent.commands.audit import AuditLog
 from edge_agent.commands.dispatcher import Dispatcher
 from edge_agent.commands.pause import PAUSED
 from edge_agent.commands.table import table
-from edge_agent.concluding import Concluding, Inspected
 from edge_agent.conditions import Condition, Conditions
 from edge_agent.config import Settings
 from edge_agent.disk_watch import DiskWatch
 from edge_agent.engines.source import EngineSource
-from edge_agent.handshake import handshake
 from edge_agent.health_watch import HealthWatch
-from edge_agent.inspecting import NO_ENGINE, Inspecting, SeenPart
 from edge_agent.inspection.inspection import Reason
 from edge_agent.log import event
 from edge_agent.mqtt.events import Incoming
 from edge_agent.mqtt.publisher import HANGS_S, MqttPublisher
-from edge_agent.recorder import Recorder
-from edge_agent.registering import RegisteredQueue, Registering
+from edge_agent.pipeline.active_recipe import ActiveRecipe
+from edge_agent.pipeline.capture import CameraTriggeredCapture, Capture, CommandCapture, SelfTriggeredCapture
+from edge_agent.pipeline.concluding import Concluding, Inspected
+from edge_agent.pipeline.handshake import handshake
+from edge_agent.pipeline.inspecting import NO_ENGINE, Inspecting, SeenPart
+from edge_agent.pipeline.recorder import Recorder
+from edge_agent.pipeline.registering import RegisteredQueue, Registering
+from edge_agent.pipeline.supervisor import Supervisor
+from edge_agent.pipeline.triggers import TriggerQueue
+from edge_agent.pipeline.unfinished import interrupted, overdue
+from edge_agent.pipeline.worker import Worker
 from edge_agent.results import identifiers
 from edge_agent.results.archive import Archive
 from edge_agent.results.relief import ReliefOutbox
 from edge_agent.results.samples import FOLDER as SAMPLES
 from edge_agent.results.samples import Samples
-from edge_agent.supervisor import Supervisor
-from edge_agent.triggers import TriggerQueue
-from edge_agent.unfinished import interrupted, overdue
-from edge_agent.worker import Worker
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from edge_agent.commands.command import Command, Request
 from edge_agent.commands.parsing import only, text
 from edge_agent.errors import CommandError
 from edge_agent.inspection.inspection import Reason
+from edge_agent.pipeline.triggers import TriggerQueue
 from edge_agent.results.outbox import Outbox
-from edge_agent.triggers import TriggerQueue
 
 UNACKNOWLEDGED = "unacknowledged"  # the source of the refusal, and its code
 

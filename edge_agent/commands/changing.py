@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from edge_agent.errors import CommandError
 from edge_agent.inspection.inspection import Reason
-from edge_agent.triggers import TriggerQueue
+from edge_agent.pipeline.triggers import TriggerQueue
 
 CHANGING = "changing"
 SETTLE_S = 10.0  # what parts at work may take to be finished

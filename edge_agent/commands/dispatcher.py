@@ -13,7 +13,7 @@ from edge_agent.commands.parsing import parse_payload
 from edge_agent.errors import CommandError, MatecheckError
 from edge_agent.log import event
 from edge_agent.mqtt.events import Incoming
-from edge_agent.worker import Worker
+from edge_agent.pipeline.worker import Worker
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from typing import Any
 from edge_agent.commands.command import Command, Request
 from edge_agent.commands.parsing import only, optional_text, text
 from edge_agent.errors import CommandError
+from edge_agent.pipeline.triggers import Trigger, TriggerQueue
 from edge_agent.results.outbox import DuplicateTriggerError
-from edge_agent.triggers import Trigger, TriggerQueue
 
 MAX_PART_ID_CHARACTERS = 128
 MAX_TRIGGER_ID_CHARACTERS = 64

@@ -7,7 +7,7 @@ from typing import Any
 from edge_agent.commands.command import Command, Request
 from edge_agent.commands.parsing import only
 from edge_agent.inspection.inspection import Reason
-from edge_agent.triggers import TriggerQueue
+from edge_agent.pipeline.triggers import TriggerQueue
 
 PAUSED = "paused"
 

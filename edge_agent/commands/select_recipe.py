@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from edge_agent.active_recipe import ActiveRecipe
 from edge_agent.commands.changing import between_parts
 from edge_agent.commands.command import Command, Request
 from edge_agent.commands.parsing import only, text
 from edge_agent.errors import CommandError
-from edge_agent.triggers import TriggerQueue
+from edge_agent.pipeline.active_recipe import ActiveRecipe
+from edge_agent.pipeline.triggers import TriggerQueue
 
 
 class SelectRecipe(Command):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from edge_agent import health
-from edge_agent.active_recipe import ActiveRecipe
 from edge_agent.cameras.camera import Frame
-from edge_agent.capture import Capture
 from edge_agent.commands.acknowledge import Acknowledge
 from edge_agent.commands.command import Command
 from edge_agent.commands.inspect import Inspect
@@ -17,8 +15,10 @@ from edge_agent.commands.snapshot import Snapshot
 from edge_agent.commands.teach import Teach
 from edge_agent.config import Settings
 from edge_agent.mqtt.publisher import MqttPublisher
+from edge_agent.pipeline.active_recipe import ActiveRecipe
+from edge_agent.pipeline.capture import Capture
+from edge_agent.pipeline.triggers import TriggerQueue
 from edge_agent.results.outbox import Outbox
-from edge_agent.triggers import TriggerQueue
 
 PICTURE_S = 10.0  # what snapshot and teach wait for a picture, at most
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from edge_agent.active_recipe import ActiveRecipe
 from edge_agent.cameras.camera import Frame
 from edge_agent.commands.command import Command, Request
 from edge_agent.commands.parsing import only, optional_number, optional_text, text
@@ -15,6 +14,7 @@ from edge_agent.inspection.inspection import Verdict
 from edge_agent.inspection.recipe import Recipe
 from edge_agent.inspection.region import parse_region
 from edge_agent.inspection.registration import Registered, Registrar
+from edge_agent.pipeline.active_recipe import ActiveRecipe
 
 MOST_RECIPES = 1000
 MOST_CORNERS_TEXT = 2000  # characters

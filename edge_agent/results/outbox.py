@@ -12,12 +12,12 @@ from pathlib import Path
 
 from edge_agent.errors import MatecheckError
 from edge_agent.inspection.inspection import Verdict
+from edge_agent.pipeline.triggers import Trigger
 from edge_agent.results import outbox_schema
 from edge_agent.results.database import BrokenDatabaseError, Database, used_bytes
 from edge_agent.results.eviction import Evictions, OutboxLimits, make_room
 from edge_agent.results.result import Result
 from edge_agent.results.sequence_mark import SequenceMark
-from edge_agent.triggers import Trigger
 
 log = logging.getLogger(__name__)
 

@@ -16,11 +16,11 @@ from pathlib import Path
 
 from edge_agent.errors import StorageError
 from edge_agent.log import event
+from edge_agent.pipeline.triggers import Trigger
 from edge_agent.results.eviction import Evictions, OutboxLimits
 from edge_agent.results.moving import move_everything
 from edge_agent.results.outbox import Outbox, StoredResult
 from edge_agent.results.result import Result
-from edge_agent.triggers import Trigger
 
 log = logging.getLogger(__name__)
 

@@ -16,9 +16,9 @@ from paho.mqtt.properties import Properties
 from edge_agent.commands.command import Request
 from edge_agent.commands.inspect import Inspect
 from edge_agent.errors import CommandError
-from edge_agent.handshake import handshake
 from edge_agent.inspection.inspection import Reason
-from edge_agent.triggers import Trigger, TriggerQueue
+from edge_agent.pipeline.handshake import handshake
+from edge_agent.pipeline.triggers import Trigger, TriggerQueue
 from tests.support.agent import BASE, AgentFolder, AgentProcess
 from tests.support.broker import Broker
 from tests.support.listener import Listener

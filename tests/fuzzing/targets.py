@@ -36,8 +36,8 @@ from edge_agent.inspection.inspection import Reason
 from edge_agent.inspection.recipe import SETTINGS, TEMPLATE, Recipe
 from edge_agent.mqtt.events import Incoming
 from edge_agent.mqtt.topics import Topics
+from edge_agent.pipeline.triggers import TriggerQueue
 from edge_agent.results.outbox import Outbox
-from edge_agent.triggers import TriggerQueue
 
 BASE = "plant1/line3/jetson-07"
 EXAMPLE = Path(__file__).parents[2] / "docs/agent.example.toml"

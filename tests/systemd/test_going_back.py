@@ -11,9 +11,9 @@ import pytest
 from installer import outbox
 from installer.layout import Layout
 
+from edge_agent.pipeline.triggers import Trigger
 from edge_agent.results.outbox import Outbox
 from edge_agent.results.sequence_mark import RESERVED
-from edge_agent.triggers import Trigger
 from tests.support.results import maker
 
 

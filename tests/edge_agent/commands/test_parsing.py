@@ -8,7 +8,7 @@ from edge_agent.commands.command import Request
 from edge_agent.commands.inspect import Inspect
 from edge_agent.commands.parsing import parse_payload
 from edge_agent.errors import CommandError
-from edge_agent.triggers import TriggerQueue
+from edge_agent.pipeline.triggers import TriggerQueue
 
 
 def inspect(payload: bytes) -> dict[str, object]:

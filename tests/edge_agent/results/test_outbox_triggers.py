@@ -14,8 +14,8 @@ import pytest
 
 from edge_agent.errors import StorageError
 from edge_agent.inspection.inspection import Verdict
+from edge_agent.pipeline.triggers import Trigger
 from edge_agent.results.outbox import AnsweredError, DuplicateTriggerError, Outbox
-from edge_agent.triggers import Trigger
 from tests.support.results import maker
 
 
@@ -34,7 +34,7 @@ def test_a_trigger_waits_through_a_kill_until_it_has_its_one_result(path: Path) 
         import os, signal, sys
         from pathlib import Path
         from edge_agent.results.outbox import Outbox
-        from edge_agent.triggers import Trigger
+        from edge_agent.pipeline.triggers import Trigger
         outbox = Outbox(Path(sys.argv[1]))
         for part in ("a", "b"):
             trigger = Trigger("command", part, trigger_id=f"order {part}")

@@ -11,12 +11,12 @@ import pytest
 
 from edge_agent.errors import StorageError
 from edge_agent.inspection.inspection import Verdict
+from edge_agent.pipeline.triggers import Trigger
 from edge_agent.results import relief as module
 from edge_agent.results.eviction import OutboxLimits
 from edge_agent.results.outbox import AnsweredError, DuplicateTriggerError, Outbox
 from edge_agent.results.relief import ReliefOutbox, memory_folder
 from edge_agent.results.result import Result
-from edge_agent.triggers import Trigger
 from tests.support.results import maker
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edge_agent.triggers import TriggerQueue
+from edge_agent.pipeline.triggers import TriggerQueue
 
 
 def handshake(triggers: TriggerQueue) -> dict[str, Any]:

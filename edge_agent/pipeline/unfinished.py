@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 
-from edge_agent.concluding import Inspected
-from edge_agent.inspecting import NO_ENGINE
 from edge_agent.inspection.inspection import Inspection, Reason, Verdict
 from edge_agent.log import event
+from edge_agent.pipeline.concluding import Inspected
+from edge_agent.pipeline.inspecting import NO_ENGINE
+from edge_agent.pipeline.triggers import TriggerQueue
 from edge_agent.results.outbox import Outbox
-from edge_agent.triggers import TriggerQueue
 
 log = logging.getLogger(__name__)
 

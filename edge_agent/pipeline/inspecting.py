@@ -16,10 +16,10 @@ from edge_agent.inspection.inspection import Inspection, Reason, Verdict
 from edge_agent.inspection.inspector import Inspector, Seen
 from edge_agent.inspection.registration import Registered
 from edge_agent.log import event
-from edge_agent.registering import RegisteredPart, RegisteredQueue
+from edge_agent.pipeline.registering import RegisteredPart, RegisteredQueue
+from edge_agent.pipeline.triggers import Trigger
+from edge_agent.pipeline.worker import Worker
 from edge_agent.results.result import EngineRef
-from edge_agent.triggers import Trigger
-from edge_agent.worker import Worker
 
 log = logging.getLogger(__name__)
 

@@ -10,19 +10,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from edge_agent import health
-from edge_agent.active_recipe import ActiveRecipe
 from edge_agent.commands.acknowledge import UNACKNOWLEDGED, await_acknowledgement
-from edge_agent.concluding import Inspected
 from edge_agent.errors import StorageError
 from edge_agent.inspection.inspection import Inspection, Reason, Verdict
 from edge_agent.log import event
+from edge_agent.pipeline.active_recipe import ActiveRecipe
+from edge_agent.pipeline.concluding import Inspected
+from edge_agent.pipeline.triggers import TriggerQueue
+from edge_agent.pipeline.worker import Worker
 from edge_agent.results.archive import Archive
 from edge_agent.results.outbox import AnsweredError, Outbox
 from edge_agent.results.result import Result
 from edge_agent.results.samples import Samples
 from edge_agent.results.thumbnail import render_thumbnail
-from edge_agent.triggers import TriggerQueue
-from edge_agent.worker import Worker
 
 log = logging.getLogger(__name__)
 

@@ -15,15 +15,15 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_agent.cameras.camera import Frame
-from edge_agent.concluding import Concluding, Inspected
 from edge_agent.engines import Engine, load_engine
 from edge_agent.engines.engine import ScoreMaps, Tiles
 from edge_agent.engines.source import EngineSource
 from edge_agent.errors import EngineError, ModelError
-from edge_agent.inspecting import Inspecting, SeenPart
 from edge_agent.inspection.inspection import Reason, Verdict
-from edge_agent.registering import RegisteredQueue, Registering
-from edge_agent.triggers import Picture, Trigger, TriggerQueue
+from edge_agent.pipeline.concluding import Concluding, Inspected
+from edge_agent.pipeline.inspecting import Inspecting, SeenPart
+from edge_agent.pipeline.registering import RegisteredQueue, Registering
+from edge_agent.pipeline.triggers import Picture, Trigger, TriggerQueue
 from tests.support.agent import MADE_UP, picture
 from tests.support.models import write_difference_model
 

@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from edge_agent import supervisor as module
 from edge_agent.errors import CameraError
-from edge_agent.supervisor import Supervisor
-from edge_agent.worker import Worker
+from edge_agent.pipeline import supervisor as module
+from edge_agent.pipeline.supervisor import Supervisor
+from edge_agent.pipeline.worker import Worker
 
 
 class Counter(Worker):

@@ -12,7 +12,7 @@ import pytest
 from edge_agent.cameras.camera import Frame
 from edge_agent.errors import StorageError
 from edge_agent.inspection.inspection import Reason
-from edge_agent.triggers import Trigger, TriggerQueue
+from edge_agent.pipeline.triggers import Trigger, TriggerQueue
 
 
 def _frame(number: int = 0) -> Frame:

@@ -8,15 +8,15 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edge_agent.active_recipe import ActiveRecipe
 from edge_agent.cameras.camera import Frame
 from edge_agent.engines import ModelInfo
 from edge_agent.inspection import quality
 from edge_agent.inspection.inspection import Inspection, Reason, Verdict
 from edge_agent.inspection.registration import Registered, Registrar
 from edge_agent.log import event
-from edge_agent.triggers import Picture, Trigger, TriggerQueue
-from edge_agent.worker import Worker
+from edge_agent.pipeline.active_recipe import ActiveRecipe
+from edge_agent.pipeline.triggers import Picture, Trigger, TriggerQueue
+from edge_agent.pipeline.worker import Worker
 
 log = logging.getLogger(__name__)
 

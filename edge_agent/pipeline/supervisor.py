@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from edge_agent.log import event
-from edge_agent.worker import Worker
+from edge_agent.pipeline.worker import Worker
 
 log = logging.getLogger(__name__)
 

@@ -13,12 +13,12 @@ from datetime import datetime, timezone
 import numpy as np
 import pytest
 
-from edge_agent import capture as module
 from edge_agent.cameras.camera import Camera, Frame, NoPictureYetError
-from edge_agent.capture import CameraTriggeredCapture, Capture, CommandCapture, SelfTriggeredCapture
 from edge_agent.errors import CameraError, ImageError
 from edge_agent.inspection.inspection import Reason
-from edge_agent.triggers import Picture, Trigger, TriggerQueue
+from edge_agent.pipeline import capture as module
+from edge_agent.pipeline.capture import CameraTriggeredCapture, Capture, CommandCapture, SelfTriggeredCapture
+from edge_agent.pipeline.triggers import Picture, Trigger, TriggerQueue
 from tests.support.listener import PATIENCE_S
 
 

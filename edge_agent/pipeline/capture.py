@@ -13,9 +13,9 @@ from edge_agent.cameras.camera import Camera, Frame, NoPictureYetError
 from edge_agent.errors import CameraError, ImageError, MatecheckError
 from edge_agent.inspection.inspection import Reason
 from edge_agent.log import event
-from edge_agent.picture_requests import PictureRequests
-from edge_agent.triggers import Picture, Trigger, TriggerQueue
-from edge_agent.worker import Worker
+from edge_agent.pipeline.picture_requests import PictureRequests
+from edge_agent.pipeline.triggers import Picture, Trigger, TriggerQueue
+from edge_agent.pipeline.worker import Worker
 
 log = logging.getLogger(__name__)
 

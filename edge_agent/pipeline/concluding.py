@@ -7,13 +7,13 @@ import queue
 from dataclasses import dataclass, replace
 
 from edge_agent.cameras.camera import Frame
-from edge_agent.inspecting import SeenPart
 from edge_agent.inspection.inspection import Inspection, Reason, Verdict
 from edge_agent.inspection.inspector import Seen, conclude
 from edge_agent.log import event
+from edge_agent.pipeline.inspecting import SeenPart
+from edge_agent.pipeline.triggers import Trigger
+from edge_agent.pipeline.worker import Worker
 from edge_agent.results.result import EngineRef
-from edge_agent.triggers import Trigger
-from edge_agent.worker import Worker
 
 log = logging.getLogger(__name__)
 
