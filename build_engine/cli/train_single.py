@@ -30,6 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--normal", type=whole(0), metavar="DIGIT", help="the digit of MNIST that is good")
     group.add_argument("--backbone", choices=BACKBONES, help=f"of feature-fusion (default: {BACKBONES[0]})")
+    group.add_argument(
+        "--as-published",
+        action="store_true",
+        help="feature-fusion with the paper's settings: resnet50, all of it trained, SGD, 200 epochs, its data alone",
+    )
     group.add_argument("--weights", type=Path, metavar="PTH", help="of the backbone (default: those of its package)")
     group.add_argument(
         "--size", type=int, choices=SIZES, help="of cnn-gan's pictures (default: 28 or 30 for npz files, else 64)"
@@ -74,6 +79,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _fusion(arguments: argparse.Namespace, state: dict[str, Any] | None, save: Any, tell: Any) -> int:
+    from dataclasses import replace
+
     from build_engine.datasets.one_class import good_pictures
     from build_engine.networks.feature_fusion import SIZE
     from build_engine.training.fusion import FusionSettings, FusionTraining
@@ -83,7 +90,8 @@ def _fusion(arguments: argparse.Namespace, state: dict[str, Any] | None, save: A
     if state:
         training = FusionTraining.restored(state, arguments.iterations)
     else:
-        training = FusionTraining.fresh(FusionSettings(**_given(arguments, names)), arguments.weights)
+        settings = FusionSettings.published(len(pictures)) if arguments.as_published else FusionSettings()
+        training = FusionTraining.fresh(replace(settings, **_given(arguments, names)), arguments.weights)
     training.run(pictures, save, tell)
     return len(pictures)
 

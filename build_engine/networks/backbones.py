@@ -37,9 +37,18 @@ class Backbone(nn.Module, ABC):
     mean: tuple[float, float, float]
     deviation: tuple[float, float, float]
 
-    @abstractmethod
     def forward(self, rgb: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Normalised RGB float [N, 3, H, W] -> three of [N, channels, H/s, W/s], s = 4, 8, 16."""
+        first = self.lower(rgb)
+        return first, *self.upper(first)
+
+    @abstractmethod
+    def lower(self, rgb: Tensor) -> Tensor:
+        """Normalised RGB -> features of stride 4: edges and blobs, alike for all pictures, and most of the work."""
+
+    @abstractmethod
+    def upper(self, first: Tensor) -> tuple[Tensor, Tensor]:
+        """Features of stride 4 -> those of stride 8 and 16."""
 
 
 class _SameConv(nn.Conv2d):
@@ -103,15 +112,19 @@ class EfficientNetLite(Backbone):
         self.ends = (ends[1], ends[2], ends[4])
         self.channels = (widths[1], widths[2], widths[4])
 
-    def forward(self, rgb: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def lower(self, rgb: Tensor) -> Tensor:
         """See Backbone."""
-        x = F.relu6(self._bn0(self._conv_stem(rgb)))
-        features = []
-        for number, block in enumerate(self._blocks, 1):
-            x = block(x)
-            if number in self.ends:
-                features.append(x)
-        return features[0], features[1], features[2]
+        return self._passed(F.relu6(self._bn0(self._conv_stem(rgb))), 0, self.ends[0])
+
+    def upper(self, first: Tensor) -> tuple[Tensor, Tensor]:
+        """See Backbone."""
+        second = self._passed(first, self.ends[0], self.ends[1])
+        return second, self._passed(second, self.ends[1], self.ends[2])
+
+    def _passed(self, x: Tensor, start: int, end: int) -> Tensor:
+        for number in range(start, end):
+            x = self._blocks[number](x)
+        return x
 
 
 class ResNet50(Backbone):
@@ -125,11 +138,14 @@ class ResNet50(Backbone):
         self.stem = nn.Sequential(net.conv1, net.bn1, net.relu, net.maxpool)
         self.layer1, self.layer2, self.layer3 = net.layer1, net.layer2, net.layer3
 
-    def forward(self, rgb: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def lower(self, rgb: Tensor) -> Tensor:
         """See Backbone."""
-        first = self.layer1(self.stem(rgb))
+        return cast("Tensor", self.layer1(self.stem(rgb)))
+
+    def upper(self, first: Tensor) -> tuple[Tensor, Tensor]:
+        """See Backbone."""
         second = self.layer2(first)
-        return first, second, self.layer3(second)
+        return second, self.layer3(second)
 
 
 def build_backbone(name: str) -> Backbone:

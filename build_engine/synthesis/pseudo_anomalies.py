@@ -1,4 +1,4 @@
-"""Pseudo-anomalies on good pictures: confetti noise and CutPaste, with masks.
+"""Pseudo-anomalies on good pictures, with masks: confetti noise and CutPaste as published, and damage of the part.
 
 Confetti noise after Liznerski et al., Explainable deep one-class classification, ICLR 2021; CutPaste and its scars
 after Li et al., CutPaste, CVPR 2021. Two things are ours: masks are cut to the pixels that really changed, since
@@ -12,33 +12,48 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Image = NDArray[np.uint8]  # BGR [H, W, 3]
-Mask = NDArray[np.uint8]  # [H, W], 1 where anomalous
+from build_engine.synthesis.blending import Image, Mask, blend, tinted
+from build_engine.synthesis.local_defects import bend, graft, shade, smear
 
-VISIBLE = 8  # grey levels; less than that no one sees
+VISIBLE = 14  # grey levels; less than that no one sees
 ATTEMPTS = 8
 MOST = 3  # anomalies in one picture
+DAMAGE = ((graft, 0.35), (bend, 0.2), (smear, 0.1), (shade, 0.1))  # how often; else as published
 
 
-def pseudo_anomaly(image: Image, rng: np.random.Generator) -> tuple[Image, Mask]:
-    """One to three times confetti noise or CutPaste, each half of the time.
+def pseudo_anomaly(
+    image: Image, rng: np.random.Generator, *, side: float | None = None, published: bool = False
+) -> tuple[Image, Mask]:
+    """One to three anomalies: damage of the part itself, confetti noise or CutPaste.
 
     Args:
-        image: BGR uint8 [H, W, 3], a good picture.
+        image: BGR uint8 [H, W, 3], a good picture, or a crop of one.
         rng: where all chance comes from.
+        side: of the whole picture, pixels; None: `image` is whole.
+        published: confetti noise and CutPaste alone, each half of the time.
 
     Returns:
         The picture with the anomaly, a new array; uint8 [H, W], 1 where it differs visibly, never empty unless the
         picture is all one colour.
     """
+    side = side or min(image.shape[:2])
     for _ in range(ATTEMPTS):
         spoilt = image
         for _ in range(rng.integers(1, MOST + 1)):
-            spoilt = confetti(spoilt, rng) if rng.random() < 0.5 else cut_paste(spoilt, rng)
+            spoilt = _spoilt(spoilt, side, rng, published)
         mask = _changed(image, spoilt)
         if mask.any():
             return spoilt, mask
     return spoilt, mask
+
+
+def _spoilt(image: Image, side: float, rng: np.random.Generator, published: bool) -> Image:
+    drawn = 1.0 if published else rng.random()
+    for damage, share in DAMAGE:
+        if drawn < share:
+            return damage(image, side, rng)
+        drawn -= share
+    return confetti(image, rng) if rng.random() < 0.5 else cut_paste(image, rng)
 
 
 def confetti(image: Image, rng: np.random.Generator) -> Image:
@@ -62,7 +77,7 @@ def confetti(image: Image, rng: np.random.Generator) -> Image:
             outline = np.round(cv2.boxPoints(shape)).astype(np.int32)
         cv2.fillPoly(layer, [outline], [int(value) for value in colour])
         cv2.fillPoly(cover, [outline], 255)
-    return _blend(image, layer, cover, rng)
+    return blend(image, layer, cover, rng)
 
 
 def cut_paste(image: Image, rng: np.random.Generator) -> Image:
@@ -83,11 +98,11 @@ def cut_paste(image: Image, rng: np.random.Generator) -> Image:
         cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT), np.uint8
     )
     if rng.random() < 0.5:
-        moved = _tinted(moved, rng)
+        moved = tinted(moved, rng)
     cover: Mask = np.zeros(image.shape[:2], np.uint8)
     corners = cv2.boxPoints((tuple(target), tuple(np.maximum(sides, 2.0)), angle))
     cv2.fillPoly(cover, [np.round(corners).astype(np.int32)], 255)
-    return _blend(image, moved, cover, rng)
+    return blend(image, moved, cover, rng)
 
 
 def _rounded(values: NDArray[np.float64]) -> tuple[int, int]:
@@ -112,22 +127,6 @@ def _place(image: Image, rng: np.random.Generator) -> NDArray[np.float64]:
     detail = cv2.blur(np.abs(cv2.Laplacian(small, cv2.CV_32F)), (5, 5)).ravel().astype(np.float64) + 1e-3
     cell = rng.choice(detail.size, p=detail / detail.sum())
     return np.asarray((np.array([cell % 64, cell // 64]) + rng.random(2)) * np.array([width, height]) / 64)
-
-
-def _tinted(image: Image, rng: np.random.Generator) -> Image:
-    """Brighter or darker, half of the time in another colour."""
-    gain = rng.uniform(0.7, 1.3, 3 if rng.random() < 0.5 else 1)
-    return np.clip(image * gain + rng.uniform(-25, 25), 0, 255).astype(np.uint8)
-
-
-def _blend(image: Image, layer: Image, cover: Mask, rng: np.random.Generator) -> Image:
-    """`layer` over `image` where `cover` is 255: with hard or soft edges, solid or as thin as a film."""
-    if rng.random() < 0.5:
-        softness = float(np.exp(rng.uniform(np.log(0.5), np.log(4.0))))
-        cover = np.asarray(cv2.GaussianBlur(cover, (0, 0), softness), np.uint8)
-    strength = np.exp(rng.uniform(np.log(0.1), 0.0)) if rng.random() < 0.5 else 1.0
-    alpha = cover[..., None].astype(np.float32) * np.float32(strength / 255)
-    return np.asarray(image + (layer.astype(np.float32) - image) * alpha + 0.5, np.uint8)
 
 
 def _changed(image: Image, spoilt: Image) -> Mask:

