@@ -35,7 +35,7 @@ USUAL = FusionSettings().gamma
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--category", default="bottle", help="folder of mvtec_256/")
-    parser.add_argument("--iterations", type=int, default=150)
+    parser.add_argument("--iterations", type=int, default=100)
     parser.add_argument("--batch", type=int, default=16)
     arguments = parser.parse_args()
     settings = replace(FusionSettings(), tuned="none", iterations=arguments.iterations, batch=arguments.batch)
