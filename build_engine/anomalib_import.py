@@ -3,6 +3,7 @@
 anomalib (PatchCore, PaDiM, EfficientAD, CFLOW, reverse distillation, …) exports one input `input`, RGB float32
 [N, 3, H, W] in 0..1, and among its outputs `anomaly_map`, float32 [N, 1, h, w], normalised so that 0.5 is its
 threshold. Around that we put what the agent needs: uint8 BGR [N, H, W, 3] in, `score` [N, H, W] in 0..1 out.
+Where N is fixed, as anomalib 2.7 leaves it in PatchCore, pictures go through one by one.
 """
 
 from __future__ import annotations
@@ -89,8 +90,6 @@ def _size(model: onnx.ModelProto, source: Path, size: tuple[int, int] | None) ->
     if dtype != TensorProto.FLOAT or len(shape) != 4 or shape[1] not in {3, None}:
         text = f"its input must be float32 [N, 3, H, W], but is {TensorProto.DataType.Name(dtype)} {shape}"
         raise ModelError(text, where=str(source), mend=EXPORT)
-    if shape[0] is not None:
-        raise ModelError(f"takes {shape[0]} pictures at once, any number is needed", where=str(source), mend=EXPORT)
     fixed = None if shape[2] is None or shape[3] is None else (shape[2], shape[3])
     if fixed and size and fixed != size:
         raise ModelError(f"sees {fixed[0]} × {fixed[1]} pixels", where=str(source), mend="leave --size out")
@@ -115,6 +114,8 @@ def _map_shape(model: onnx.ModelProto, source: Path, size: tuple[int, int]) -> t
 
 def _wrapped(model: onnx.ModelProto, size: tuple[int, int], rank: int, resized: bool) -> onnx.ModelProto:
     entry, output = _inputs(model)[0].name, f"{PREFIX}{MAP}"
+    batch = _shape(_inputs(model)[0])[0]
+    first, last = ("test", "score") if batch is None else ("repeated", "scores")
     inner = compose.add_prefix(model, PREFIX).graph
     constants = {
         "reversed": np.array([2, 1, 0], np.int64),
@@ -126,7 +127,7 @@ def _wrapped(model: onnx.ModelProto, size: tuple[int, int], rank: int, resized: 
         "none": np.array([], np.float32),
     }
     before = [
-        helper.make_node("Cast", ["test"], ["bgr"], to=TensorProto.FLOAT),
+        helper.make_node("Cast", [first], ["bgr"], to=TensorProto.FLOAT),
         helper.make_node("Gather", ["bgr", "reversed"], ["rgb"], axis=3),
         helper.make_node("Mul", ["rgb", "scale"], ["scaled"]),
         helper.make_node("Transpose", ["scaled"], [f"{PREFIX}{entry}"], perm=[0, 3, 1, 2]),
@@ -140,10 +141,14 @@ def _wrapped(model: onnx.ModelProto, size: tuple[int, int], rank: int, resized: 
         after += _resize(current)
         current = "resized"
     after.append(helper.make_node("Squeeze", [current, "channel"], ["map3"]))
-    after.append(helper.make_node("Clip", ["map3", "low", "high"], ["score"]))
-    used = {name for node in (*before, *after) for name in node.input}
+    after.append(helper.make_node("Clip", ["map3", "low", "high"], [last]))
+    nodes = [*before, *inner.node, *after]
+    if batch is not None:
+        nodes = [_one_by_one(nodes, size)]
+        constants |= {"batch": np.array([batch, *size, 3], np.int64), "first": np.int64(0)}
+    used = {name for node in (*before, *after) for name in node.input} | {"batch", "first"}
     graph = helper.make_graph(
-        [*before, *inner.node, *after],
+        nodes,
         "imported",
         [helper.make_tensor_value_info("test", TensorProto.UINT8, ["N", *size, 3])],
         [helper.make_tensor_value_info("score", TensorProto.FLOAT, ["N", *size])],
@@ -152,6 +157,21 @@ def _wrapped(model: onnx.ModelProto, size: tuple[int, int], rank: int, resized: 
     wrapped = helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
     wrapped.functions.extend(model.functions)
     return wrapped
+
+
+def _one_by_one(nodes: list[onnx.NodeProto], size: tuple[int, int]) -> onnx.NodeProto:
+    """A Scan over the pictures: each is repeated to fill the batch that the nodes take, and one of its maps is kept."""
+    body = helper.make_graph(
+        [
+            helper.make_node("Expand", ["picture", "batch"], ["repeated"]),
+            *nodes,
+            helper.make_node("Gather", ["scores", "first"], ["map"], axis=0),
+        ],
+        "one_picture",
+        [helper.make_tensor_value_info("picture", TensorProto.UINT8, [*size, 3])],
+        [helper.make_tensor_value_info("map", TensorProto.FLOAT, [*size])],
+    )
+    return helper.make_node("Scan", ["test"], ["score"], body=body, num_scan_inputs=1)
 
 
 def _resize(current: str) -> list[onnx.NodeProto]:

@@ -11,15 +11,17 @@ from functools import partial
 from pathlib import Path
 
 from build_engine.cli.numbers import annotators_margin, number, whole
+from edge_agent.errors import UsageError
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the subcommand."""
     parser = subparsers.add_parser(
         "evaluate",
-        help="judge a model on annotated pairs",
+        help="judge a model on annotated pairs or labelled pictures",
         description="Runs the inspector of edge-agent over annotated pairs and compares its components with the boxes. "
-        "Prints a table; writes the precision-recall curve and a sheet of the worst cases.",
+        "Prints a table; writes the precision-recall curve and a sheet of the worst cases. Models that judge one "
+        "picture are run over labelled pictures instead (--one-class).",
     )
     data = parser.add_mutually_exclusive_group(required=True)
     data.add_argument(
@@ -84,6 +86,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Judge; figures to stdout, everything else to stderr."""
     if arguments.one_class:
         return _one_class(arguments)
+    if arguments.refine:
+        raise UsageError("--refine needs --one-class", mend="name labelled pictures and a run of cnn-gan")
     return _simulated(arguments) if arguments.simulated else _annotated(arguments)
 
 
@@ -141,7 +145,6 @@ def _one_class(arguments: argparse.Namespace) -> int:
     from build_engine.evaluation.anomaly import table
     from build_engine.evaluation.anomaly_sheet import write_sheet
     from build_engine.evaluation.one_class import Judged, judge_model
-    from edge_agent.errors import UsageError
 
     if arguments.model is None:
         raise UsageError("--one-class needs --model", mend="name a model that build-engine export wrote")
