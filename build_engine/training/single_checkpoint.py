@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import pickle  # nosec B403 # for the name of an error; files are read with weights_only
 import zipfile
 from pathlib import Path
 from typing import Any
