@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import argparse
 import random
+import signal
 import tempfile
 import time
 from collections import Counter
 from pathlib import Path
 
 from benchmarks.record import record, run
-from benchmarks.soak.rig import IN_FLIGHT, Broker, Line, model_of, quick_agent, verdict_of
+from benchmarks.soak.nursery import Agent, Nursery
+from benchmarks.soak.rig import IN_FLIGHT, Broker, Line, model_of, quicker_agent, verdict_of
 from edge_agent.results.outbox import Outbox
-from tests.support.agent import AgentProcess
 
 CLAIM = (
     "every accepted trigger has exactly one result id, none is lost, duplicates come only with the same id and content"
 )
+BURST = 4  # triggers that the line sends before it looks for replies
 
 
 def main() -> None:
@@ -29,48 +31,49 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="matecheck-soak-") as scratch:
         broker = Broker(Path(scratch) / "broker").start()
         try:
-            config = quick_agent(Path(scratch) / "agent", broker.port, trigger={"queue": 16, "deadline_s": 60.0})
+            config = quicker_agent(Path(scratch) / "agent", broker.port, trigger={"queue": 16, "deadline_s": 60.0})
             began = time.monotonic()
-            with Line(broker.port) as line:
-                kills, ends = _run(line, config, options)
+            with Line(broker.port) as line, Nursery() as nursery:
+                kills, ends = _run(line, config, nursery, options)
                 text = _judge(line, config, (kills, ends), time.monotonic() - began)
         finally:
             broker.stop()
         data = (
-            f"a line with {IN_FLIGHT} parts under way; {options.kills} kills in {options.triggers} triggers asked for"
+            f"a line with {IN_FLIGHT} parts of 160 x 120 px under way; "
+            f"{options.kills} kills in {options.triggers} triggers asked for"
         )
         record("soak.killed", claim=CLAIM, data=data, model=model_of(config), result=text, keep=True)
 
 
-def _run(line: Line, config: Path, options: argparse.Namespace) -> tuple[int, int]:
+def _run(line: Line, config: Path, nursery: Nursery, options: argparse.Namespace) -> tuple[int, int]:
     """Trigger and kill until both numbers are reached; how often it was killed, and how often it ended by itself."""
     chance = random.Random(options.seed)
     kills, ends, end = 0, 0, time.monotonic() + 60 * options.minutes
     while (line.answered < options.triggers or kills < options.kills) and time.monotonic() < end:
         share = (options.triggers - line.answered) / max(options.kills - kills, 1)
         until = line.answered + max(1, round(chance.uniform(0.2, 1.8) * share))
-        with AgentProcess(config) as agent:
+        with nursery.start(config) as agent:
             _trigger(line, until, agent)
             time.sleep(chance.uniform(0.0, 0.2))
-            if agent.process.poll() is not None:
+            if not agent.runs:
                 ends += 1
                 continue
-            agent.process.kill()
-            agent.process.wait(30)
+            agent.end(signal.SIGKILL)
             kills += 1
-    with AgentProcess(config) as agent:
+    with nursery.start(config) as agent:
         line.wait(lambda: not line.open_triggers(), 300)
-        agent.stop()
+        agent.end(signal.SIGTERM)
     return kills, ends
 
 
-def _trigger(line: Line, until: int, agent: AgentProcess) -> None:
-    while line.answered < until and agent.process.poll() is None:
+def _trigger(line: Line, until: int, agent: Agent) -> None:
+    while line.answered < until and agent.runs:
         before = line.answered
-        line.trigger()
+        for _ in range(BURST):
+            line.trigger()
         # nobody answers while the agent starts: the trigger is repeated, as a PLC does after its time-out
-        line.wait(lambda before=before: line.answered > before, 0.5)  # type: ignore[misc]
-        line.wait(lambda: line.open_triggers() < IN_FLIGHT, 30)
+        line.wait(lambda before=before: line.answered >= before + BURST, 0.5)  # type: ignore[misc]
+        line.wait(lambda: line.open_triggers() <= IN_FLIGHT - BURST, 30)
 
 
 def _judge(line: Line, config: Path, kills: tuple[int, int], took_s: float) -> str:

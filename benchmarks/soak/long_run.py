@@ -19,17 +19,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
 from benchmarks.record import record, run
+from benchmarks.soak.rig import quicker_agent
 from edge_agent.engines import load_engine
-from edge_agent.inspection.recipe import Limits, Recipe
-from tests.support.agent import AgentFolder, AgentProcess
+from tests.support.agent import AgentProcess
 from tests.support.broker import Broker
 from tests.support.listener import Listener
-from tests.support.models import write_difference_model
 
 NAME = "soak.long_run"
 CLAIM = "50,000 inspections in one process: resident memory grows < 2 % after warm-up, file descriptors stay"
@@ -40,7 +35,6 @@ WARM_UP = 0.1  # of the run
 WINDOW = 0.1  # of the run, compared: after the warm-up, and at the end
 SAMPLE_S = 2.0
 STALLED_S = 300.0
-REGION = ((15.0, 15.0), (145.0, 15.0), (145.0, 105.0), (15.0, 105.0))
 
 
 @dataclass(frozen=True)
@@ -75,16 +69,10 @@ def main() -> None:
 
 
 def _soak(folder: Path, wanted: int, at_most_s: float) -> tuple[list[Sample], float, dict[str, int]]:
-    for name in ("broker", "agent"):
-        (folder / name).mkdir()
     broker = Broker(folder / "broker").start()
-    recipe = Recipe("made-up", "1", _part(0), REGION, 0.05, Limits(min_length_px=8), scales=(1.0,))
-    agent_folder = AgentFolder(folder / "agent", broker.port, recipe)
-    write_difference_model(folder / "agent" / "difference.onnx", height=96, width=136, gain=5.0)
-    agent_folder.parts.mkdir()
-    for number in range(8):
-        cv2.imwrite(str(agent_folder.parts / f"part_{number}.png"), _part(number + 1, sliver=number % 4 == 3))
-    config = agent_folder.write_config(
+    config = quicker_agent(
+        folder / "agent",
+        broker.port,
         trigger={"mode": "free-run", "interval_s": 0.0},
         results={"thumbnail_width_px": 80, "archive_mb": 5, "min_free_mb": 0},
     )
@@ -108,20 +96,6 @@ def _soak(folder: Path, wanted: int, at_most_s: float) -> tuple[list[Sample], fl
         agent.stop()
     broker.stop()
     return samples, seconds, verdicts
-
-
-def _part(number: int, sliver: bool = False) -> NDArray[np.uint8]:
-    """A part seen from above with noise of its own; BGR uint8 [120, 160, 3]."""
-    image = np.full((120, 160, 3), (60, 55, 50), np.uint8)
-    cv2.rectangle(image, (12, 12), (148, 108), (150, 155, 160), -1)
-    cv2.rectangle(image, (22, 22), (138, 98), (40, 38, 36), -1)
-    for column in range(5):
-        for row, y in enumerate((42, 78)):
-            cv2.circle(image, (36 + 20 * column + 8 * row, y), 6, (120, 170, 190), -1, cv2.LINE_AA)
-    if sliver:
-        cv2.line(image, (60, 55), (95, 65), (235, 235, 235), 4, cv2.LINE_AA)
-    noise = np.random.default_rng(number).normal(0, 2, image.shape)
-    return np.clip(image + noise, 0, 255).astype(np.uint8)
 
 
 def _sample(process: subprocess.Popen[bytes], results: int) -> Sample:

@@ -10,16 +10,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import cv2
+import numpy as np
 import paho.mqtt.client as paho
+from numpy.typing import NDArray
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edge_agent.engines import ModelInfo, load_engine
+from edge_agent.inspection.recipe import Limits, Recipe
 from tests.support.agent import BASE, AgentFolder
 from tests.support.broker import Broker
+from tests.support.models import write_difference_model
 
 SESSION_S = 24 * 3600
+SMALL_REGION = ((15.0, 15.0), (145.0, 15.0), (145.0, 105.0), (15.0, 105.0))
 IN_FLIGHT = 12  # triggers that the line has under way
 
 
@@ -30,6 +36,32 @@ def quick_agent(folder: Path, port: int, **sections: dict[str, Any]) -> Path:
     agent.write_parts([False, True])
     sections["results"] = {"thumbnail_width_px": 0, "archive_mb": 0} | sections.get("results", {})
     return agent.write_config(**sections)
+
+
+def quicker_agent(folder: Path, port: int, **sections: dict[str, Any]) -> Path:
+    """The same with pictures of 160 x 120; eight of them, two with an object."""
+    (folder / "parts").mkdir(parents=True)
+    recipe = Recipe("made-up", "1", small_part(0), SMALL_REGION, 0.05, Limits(min_length_px=8), scales=(1.0,))
+    agent = AgentFolder(folder, port, recipe)
+    write_difference_model(folder / "difference.onnx", height=96, width=136, gain=5.0)
+    for number in range(8):
+        cv2.imwrite(str(agent.parts / f"part_{number}.png"), small_part(number + 1, sliver=number % 4 == 3))
+    sections["results"] = {"thumbnail_width_px": 0, "archive_mb": 0} | sections.get("results", {})
+    return agent.write_config(**sections)
+
+
+def small_part(number: int, sliver: bool = False) -> NDArray[np.uint8]:
+    """A part seen from above with noise of its own; BGR uint8 [120, 160, 3]."""
+    image = np.full((120, 160, 3), (60, 55, 50), np.uint8)
+    cv2.rectangle(image, (12, 12), (148, 108), (150, 155, 160), -1)
+    cv2.rectangle(image, (22, 22), (138, 98), (40, 38, 36), -1)
+    for column in range(5):
+        for row, y in enumerate((42, 78)):
+            cv2.circle(image, (36 + 20 * column + 8 * row, y), 6, (120, 170, 190), -1, cv2.LINE_AA)
+    if sliver:
+        cv2.line(image, (60, 55), (95, 65), (235, 235, 235), 4, cv2.LINE_AA)
+    noise = np.random.default_rng(number).normal(0, 2, image.shape)
+    return np.clip(image + noise, 0, 255).astype(np.uint8)
 
 
 def model_of(config: Path) -> ModelInfo:
@@ -140,4 +172,16 @@ def files_of(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
-__all__ = ["BASE", "IN_FLIGHT", "Broker", "Line", "files_of", "model_of", "quick_agent", "resident_mb", "verdict_of"]
+__all__ = [
+    "BASE",
+    "IN_FLIGHT",
+    "Broker",
+    "Line",
+    "files_of",
+    "model_of",
+    "quick_agent",
+    "quicker_agent",
+    "resident_mb",
+    "small_part",
+    "verdict_of",
+]
