@@ -34,8 +34,9 @@ def write_comparison(judged: Mapping[str, Judged], file: Path) -> Path:
         file: image to write.
     """
     first = next(iter(judged.values()))
-    chosen = [n for n in _examples(first.tests.kinds) if first.tests.anomalous[n]][:COLUMNS]
-    rows = [_labelled("picture", [_column(first, n)[: CAPTION + CELL] for n in chosen])]
+    shown = [n for n in _examples(first.tests.kinds) if first.tests.anomalous[n]]
+    chosen = shown[:: -(-len(shown) // COLUMNS)]  # of every kind, where there is room
+    rows = [_labelled("", [_column(first, n)[CAPTION : CAPTION + CELL] for n in chosen])]
     for name, one in judged.items():
         maps = [_column(one, n) for n in chosen]
         rows.append(_labelled(name, [np.vstack([m[:CAPTION], m[CAPTION + CELL :]]) for m in maps]))
@@ -44,7 +45,7 @@ def write_comparison(judged: Mapping[str, Judged], file: Path) -> Path:
 
 
 def _labelled(name: str, cells: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    label = np.full((CAPTION + CELL, CELL, 3), 255, np.uint8)
+    label = np.full((len(cells[0]), CELL, 3), 255, np.uint8)
     cv2.putText(label, name, (4, CELL // 2), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
     return np.asarray(np.hstack([label, *cells]), np.uint8)
 
