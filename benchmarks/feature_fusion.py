@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("--categories", nargs="+", default=DEFAULT, help="folders of mvtec_256/")
     parser.add_argument("--backbone", default="efficientnet-lite0")
     parser.add_argument("--iterations", type=int, help="(default: the network's own)")
+    parser.add_argument("--seed", type=int, default=1, help="of the training; another one shows how far chance goes")
     arguments = parser.parse_args()
     judged = [_trained(arguments, category) for category in arguments.categories]
     rows = [HEAD] + [_row(name, *one) for name, one in zip(arguments.categories, judged, strict=True)]
@@ -42,8 +43,10 @@ def main() -> None:
         "these two categories, so that they flatter; no other category was looked at.",
         *(f"loss {name}: {_curve(arguments, name)}" for name in arguments.categories),
     ]
+    special = [] if arguments.categories == DEFAULT else arguments.categories
+    special = special if arguments.seed == 1 else [*special, f"seed-{arguments.seed}"]
     record(
-        "-".join(["feature_fusion", *([] if arguments.categories == DEFAULT else arguments.categories)]),
+        "-".join(["feature_fusion", *special]),
         claim=CLAIM,
         data=f"MVTec AD at 256 x 256: {', '.join(arguments.categories)}; no test picture was trained on",
         model=judged[0][0].info,
@@ -53,7 +56,8 @@ def main() -> None:
 
 
 def _folder(arguments: argparse.Namespace, category: str) -> Path:
-    return pictures_folder("feature_fusion") / f"{category}-{arguments.backbone}-{arguments.iterations or 'default'}"
+    run_name = f"{category}-{arguments.backbone}-{arguments.iterations or 'default'}"
+    return pictures_folder("feature_fusion") / (run_name if arguments.seed == 1 else f"{run_name}-{arguments.seed}")
 
 
 def _trained(arguments: argparse.Namespace, category: str) -> tuple[Judged, float]:
@@ -62,7 +66,7 @@ def _trained(arguments: argparse.Namespace, category: str) -> tuple[Judged, floa
     if not model.exists():
         began = time.process_time()
         command = ["train", "--network", "feature-fusion", "--data", str(source), "--output", str(folder)]
-        command += ["--backbone", arguments.backbone, "--threads", "1"]
+        command += ["--backbone", arguments.backbone, "--threads", "1", "--seed", str(arguments.seed)]
         command += ["--iterations", str(arguments.iterations)] if arguments.iterations else []
         command += ["--resume"] if (folder / "single.pt").exists() else []
         if build_engine(command) or build_engine(["export", str(folder), "--output", str(model)]):
