@@ -37,7 +37,7 @@ MEANS = ("image_auroc", "best_f1", "best_f1_balanced", "f1_of_all", "f1", "preci
 NOTES = """
 best F1: of the threshold that is best on these very pictures, as papers print it; balanced there: balanced accuracy
 at that threshold. The model's own threshold was set by good training pictures that were held back. F1 of all: of
-calling every picture anomalous. fps: one at a time, one thread. minutes: of training, on one shared core.
+calling every picture anomalous. fps: one at a time, one thread. minutes: of training, by the clock, on one shared core.
 Kinds of pseudo-anomalies, their weights, and the weight of the residual were chosen while figures of test digits 2, 4
 and 5 were seen; all digits and data sets use the same."""
 CIFAR_SHARE = 5  # 200 of each other class are there, of 1,000 in the whole test set
