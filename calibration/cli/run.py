@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Do one step after the other; each knows what was done before."""
     from calibration.activation import activate
     from calibration.cli.collect import check, collect_pairs
-    from calibration.cli.int8 import make_engine
+    from calibration.cli.engine_command import make_engine, offer_fp16
     from calibration.making import INT8
     from calibration.place import Place
     from calibration.progress import Progress
@@ -59,9 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     made = make_engine(place, INT8, progress)
     if not made.gate.passed:
         progress.line("nothing was changed; the engine that ran goes on")
-        progress.line(
-            f"instead, FP16 needs no ranges and is nearly as exact as FP32: calibrate fp16 {arguments.config}"
-        )
+        progress.line(offer_fp16(arguments.config))
         return 1
     progress.line("step 3 of 3: activation")
     activate(store, made.name)

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.gpu import fake_tensorrt
+from tests.support.gpu import fake_runtime, fake_tensorrt
 from tests.support.gpu.bindings import VERSIONS, installed
 
 ROOT = Path(__file__).parents[2]
+FAKES = (fake_runtime.__name__, fake_tensorrt.__name__)
 USERS = [
     path
     for package in ("edge_agent", "build_engine", "calibration")
@@ -67,7 +68,7 @@ def test_a_wrong_use_would_be_found(types: Path, tmp_path: Path, line: str, comp
 def test_the_fake_has_no_name_that_tensorrt_has_not(types: Path) -> None:
     names = json.loads((types / "names.json").read_text(encoding="utf-8"))
     ours = {name: thing for name, thing in vars(fake_tensorrt).items() if isinstance(thing, type)}
-    ours = {name: thing for name, thing in ours.items() if thing.__module__ == fake_tensorrt.__name__}
+    ours = {name: thing for name, thing in ours.items() if thing.__module__ in FAKES}
     helpers = {"Severity": "ILogger", "Tensor": "ITensor"}  # nested there, or of another name
     for name, thing in ours.items():
         if name in helpers:
@@ -75,6 +76,18 @@ def test_the_fake_has_no_name_that_tensorrt_has_not(types: Path) -> None:
         assert name in names, f"TensorRT has no {name}"
         members = list(thing.__members__) if isinstance(thing, EnumMeta) else list(vars(thing))
         public = {member for member in members if not member.startswith("_")} - {"EXPLICIT_BATCH"}  # gone in 11
-        own = {"model", "inputs", "shapes", "content", "profile", "cache", "session", "tensors", "refuses", "logger"}
+        own = {
+            "model",
+            "inputs",
+            "shapes",
+            "content",
+            "profile",
+            "cache",
+            "session",
+            "tensors",
+            "refuses",
+            "gain",
+            "logger",
+        }
         missing = public - own - set(names[name])
         assert not missing, f"{name} has no {', '.join(missing)}"

@@ -11,7 +11,11 @@ import tempfile
 from importlib import import_module
 from pathlib import Path
 
-MAINS = {"build-engine": "build_engine.cli.main", "edge-agent": "edge_agent.cli.main"}
+MAINS = {
+    "build-engine": "build_engine.cli.main",
+    "calibrate": "calibration.cli.main",
+    "edge-agent": "edge_agent.cli.main",
+}
 
 
 def main() -> int:
