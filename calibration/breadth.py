@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from calibration.pair_set import CHECKED_SHARE, Entry
+from edge_agent.inspection.recipe import Recipe
 
 COUNT, OBJECTS, CLEAN, LIGHT, PLACES = "pairs", "with an object", "clean parts", "brightness", "positions"
 LEAST_PAIRS = 80  # below, too few are left for the check to mean anything
 OBJECT_SHARE = 0.05
 CHECKED_OBJECTS = 2  # parts with an object among those kept for the check
+EACH_PAIRS, EACH_CHECKED = 20, 3  # of every recipe that runs, where there are several; for the check among them
 BRIGHTNESS_SPREAD = 0.02  # of the template's; light that never changes at all does not exist at a line
 SHIFT_SPREAD_PX = 1.0
 TAIL = 5  # percent of the pairs at each end that a spread leaves out
@@ -38,12 +40,13 @@ class Need:
     mend: str
 
 
-def needs(entries: Sequence[Entry], pairs: int) -> list[Need]:
+def needs(entries: Sequence[Entry], pairs: int, recipes: Mapping[str, Recipe]) -> list[Need]:
     """Everything that a set for a calibration must have.
 
     Args:
-        entries: the pairs under the recipes at work.
+        entries: the pairs under these recipes.
         pairs: how many are wanted.
+        recipes: that the agent may come to work with, by key.
     """
     with_object = [entry for entry in entries if entry.has_object]
     checked = sum(entry.for_check for entry in with_object)
@@ -78,7 +81,25 @@ def needs(entries: Sequence[Entry], pairs: int) -> list[Need]:
             False,
             "lay parts into the fixture as loosely as the line does",
         ),
+        *(_of_recipe(key, recipe.name, entries) for key, recipe in recipes.items() if len(recipes) > 1),
     ]
+
+
+def _of_recipe(key: str, name: str, entries: Sequence[Entry]) -> Need:
+    """One engine serves all recipes: each that runs needs pairs of its own, for ranges and check."""
+    own = [entry for entry in entries if entry.recipe == key]
+    checked = sum(entry.for_check for entry in own)
+    mend = f"select recipe {name} and let its parts run"
+    if not own:
+        mend += "; until then nobody knows whether the engine agrees with FP32 on it"
+    return Need(
+        f"recipe {name}",
+        f"{len(own)}, {checked} of them for the check",
+        f"{EACH_PAIRS}, {EACH_CHECKED} of them for the check",
+        len(own) >= EACH_PAIRS and checked >= EACH_CHECKED,
+        bool(own),
+        mend,
+    )
 
 
 def objects_wanted(pairs: int) -> int:
@@ -86,9 +107,12 @@ def objects_wanted(pairs: int) -> int:
     return max(CHECKED_OBJECTS * CHECKED_SHARE, round(OBJECT_SHARE * pairs))
 
 
-def helps(entry: Entry, entries: Sequence[Entry], pairs: int) -> bool:
+def helps(entry: Entry, entries: Sequence[Entry], pairs: int, recipes: Mapping[str, Recipe]) -> bool:
     """Whether the set gains by this pair: it is not full yet, or lacks what the pair has."""
-    lacks = {need.subject for need in needs(entries, pairs) if not need.met}
+    lacks = {need.subject for need in needs(entries, pairs, recipes) if not need.met}
+    own = sum(other.recipe == entry.recipe for other in entries)
+    if len(recipes) > 1 and f"recipe {recipes[entry.recipe].name}" in lacks and (entry.for_check or own < EACH_PAIRS):
+        return True
     kin = [other for other in entries if other.has_object == entry.has_object]
     if entry.has_object:
         room = pairs // 2

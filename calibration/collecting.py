@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from calibration.breadth import helps, needs
+from calibration.breadth import COUNT, helps, needs
 from calibration.near_duplicates import Seen, reduced
 from calibration.pair_set import Entry, PairSet, picture_id
 from calibration.progress import Progress
@@ -81,7 +81,7 @@ class Collector:
             self.left_out["not recognised"] += 1
             return None
         entry = _measured(candidate, registered)
-        if not helps(entry, self.entries, self.wanted):
+        if not helps(entry, self.entries, self.wanted, self.recipes):
             self.left_out["nothing new"] += 1
             return None
         self._seen.add(candidate.recipe, small)
@@ -102,7 +102,7 @@ def collect(
     """
     began = heard = clock()
     ready: float | None = None
-    while missing := [need for need in needs(collector.entries, bounds.pairs) if not need.met]:
+    while missing := [need for need in needs(collector.entries, bounds.pairs, collector.recipes) if not need.met]:
         now = clock()
         ready = None if any(need.vital for need in missing) else ready or now
         if why := _must_end(collector.pairs, bounds, now - began, 0.0 if ready is None else now - ready):
@@ -149,7 +149,8 @@ def _must_end(pairs: PairSet, bounds: Bounds, seconds: float, ready_s: float) ->
 
 def _state(collector: Collector, bounds: Bounds) -> str:
     entries = collector.entries
-    missing = [need.subject for need in needs(entries, bounds.pairs) if not need.met and need.subject != "pairs"]
+    found = needs(entries, bounds.pairs, collector.recipes)
+    missing = [need.subject for need in found if not need.met and need.subject != COUNT]
     left_out = ", ".join(f"{count} {why}" for why, count in collector.left_out.most_common())
     parts = [
         f"{len(entries)} of {bounds.pairs} pairs, {sum(entry.has_object for entry in entries)} with an object",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from build_engine.evaluation.agreement import Agreement, AgreementLimits, compare
+from calibration.breadth import EACH_CHECKED
 from calibration.coverage import LayerCoverage
 from calibration.pair_set import Entry
 from calibration.registered_pairs import RegisteredPairs
@@ -34,12 +36,16 @@ class GateResult:
         agreements: of each pair of the check.
         layers: ranges against need; empty for an engine without ranges.
         shown: the worst pairs.
+        recipes: keys of those that were compared.
+        uncompared: names of those whose parts have not run yet.
     """
 
     reasons: tuple[str, ...]
     agreements: tuple[tuple[Entry, Agreement], ...]
     layers: tuple[LayerCoverage, ...]
     shown: tuple[ShownPair, ...]
+    recipes: tuple[str, ...] = ()
+    uncompared: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -51,7 +57,10 @@ class GateResult:
         """One line."""
         count = len(self.agreements)
         same = sum(not agreement.differences for _, agreement in self.agreements)
-        return "; ".join(self.reasons) if self.reasons else f"agrees with FP32 on {same} of {count} pairs"
+        if self.reasons:
+            return "; ".join(self.reasons)
+        beside = f"; not compared on: {', '.join(self.uncompared)}" if self.uncompared else ""
+        return f"agrees with FP32 on {same} of {count} pairs{beside}"
 
     def record(self) -> GateRecord:
         """What the manifest keeps."""
@@ -66,6 +75,7 @@ class GateResult:
                 "components": sum(agreement.components for agreement in agreements),
                 "score_gap_mean": float(np.mean([agreement.gap_mean for agreement in agreements] or [0.0])),
                 "score_gap_max": max((agreement.gap_max for agreement in agreements), default=0.0),
+                "recipes": list(self.recipes),
                 "layers_off": [layer.layer for layer in self.layers if layer.trouble],
             },
         )
@@ -108,7 +118,16 @@ def check(
         *_ranges_off(layers),
         *_disagreements(agreements),
     ]
-    return GateResult(tuple(reasons), tuple(agreements), tuple(layers), tuple(shown))
+    compared = Counter(entry.recipe for entry, _ in agreements)
+    names = registered.recipes.items()
+    return GateResult(
+        tuple(reasons),
+        tuple(agreements),
+        tuple(layers),
+        tuple(shown),
+        tuple(sorted(compared)),
+        tuple(sorted(recipe.name for key, recipe in names if key not in compared)),
+    )
 
 
 def _inspect(inspector: Inspector, pair: Registered) -> Inspection:
@@ -127,6 +146,13 @@ def _too_little(
     if len(verdicts) < LEAST_CHECKED or ok < LEAST_OK or ng < LEAST_NG:
         need = f"{LEAST_CHECKED} are needed, {LEAST_OK} of them OK and {LEAST_NG} NG"
         reasons.append(f"only {len(verdicts)} pairs to check with ({ok} OK, {ng} NG under FP32), {need}")
+    if len(registered.recipes) > 1:
+        compared = Counter(entry.recipe for entry, _ in agreements)
+        reasons += [
+            f"only {compared[key]} pairs of recipe {registered.recipes[key].name} to check with, {EACH_CHECKED} needed"
+            for key in sorted({entry.recipe for entry in registered.entries})
+            if compared[key] < EACH_CHECKED
+        ]
     unusable, total = len(registered.unusable), len(registered.entries)
     if unusable > UNUSABLE_SHARE * total:
         why = next(iter(registered.unusable.values()))

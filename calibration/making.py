@@ -6,16 +6,14 @@ next one goes on after the last of them; other pictures, another model or anothe
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import importlib.util
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
+from build_engine.compilation.trial import keep_tiles
 from build_engine.precision import Budget, PrecisionReport, read_report, to_fp16, to_int8, write_report
 from calibration.breadth import LEAST_PAIRS, needs
 from calibration.coverage import LayerCoverage, cover
@@ -26,10 +24,12 @@ from calibration.place import Place
 from calibration.progress import Progress
 from calibration.registered_pairs import PairTiles, RegisteredPairs
 from calibration.report import write_page
+from calibration.telling_tiles import telling_tiles
+from calibration.turns import alone, make_folder
 from edge_agent.engines import load_engine
 from edge_agent.engines.artifact import read_model
 from edge_agent.engines.manifest import MODEL, CalibrationRecord, Manifest
-from edge_agent.errors import EngineError, ModelError, StorageError
+from edge_agent.errors import EngineError, ModelError
 from edge_agent.inspection.recipe import Recipe
 
 INT8, FP16 = "int8", "fp16"
@@ -71,7 +71,7 @@ class Making:
         self.recipes: dict[str, Recipe] = self.place.recipes()
         self.pairs = PairSet(self.place.pairs)
         self.entries = tuple(entry for entry in self.pairs.entries if entry.recipe in self.recipes)
-        _enough(self.entries, len(self.pairs.entries))
+        _enough(self.entries, len(self.pairs.entries), self.recipes)
         self.calibration = [entry for entry in self.entries if not entry.for_check]
         self.digest = set_digest(self.calibration)
         self.here = _device()
@@ -83,7 +83,7 @@ class Making:
 
     def make(self) -> Made:
         """Do what is not done yet. Raises MatecheckError; an engine that does not pass the gate is no error."""
-        with _alone(self.place.work):
+        with alone(self.place.work):
             report = self._converted()
             manifest = self._compiled(report)
             layers = self._covered(report)
@@ -98,7 +98,7 @@ class Making:
                 report=report,
                 gate=result,
                 entries=self.entries,
-                found=needs(self.entries, max(LEAST_PAIRS, len(self.entries))),
+                found=needs(self.entries, max(LEAST_PAIRS, len(self.entries)), self.recipes),
             )
             manifest.write(self.place.store.folder / self.name)
             self._tidy()
@@ -110,7 +110,7 @@ class Making:
         if report_file.is_file() and model.is_file():
             self.progress.line(f"model      {self.precision} model is there from an earlier call")
             return read_report(report_file)
-        _make_folder(self.folder)
+        make_folder(self.folder)
         report = to_fp16(self.place.model, model) if self.precision == FP16 else self._calibrated(model)
         aside = report_file.with_suffix(".part")
         write_report(report, aside)
@@ -165,6 +165,9 @@ class Making:
             manifest = self._compile(folder) if self.here else self._uncompiled(folder, report)
             manifest = replace(manifest, calibration=calibration)
             manifest.write(folder)
+            tiles = telling_tiles(self._checked(), self.place.reference().info)
+            if tiles is not None:
+                keep_tiles(folder, *tiles)
         how = f"compiled by TensorRT {manifest.tensorrt}" if manifest.plan_sha256 else "ONNX alone, not compiled"
         self.progress.line(f"engine     {self.name}, {how}")
         if not self.here:
@@ -235,8 +238,8 @@ class Making:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _enough(entries: tuple[Entry, ...], total: int) -> None:
-    missing = [need for need in needs(entries, LEAST_PAIRS) if need.vital and not need.met]
+def _enough(entries: tuple[Entry, ...], total: int, recipes: dict[str, Recipe]) -> None:
+    missing = [need for need in needs(entries, LEAST_PAIRS, recipes) if need.vital and not need.met]
     if not missing:
         return
     lacks = "; ".join(f"{need.subject}: {need.have}, wanted at least {need.want}" for need in missing)
@@ -261,23 +264,3 @@ def _device() -> str:
 def _shares(report: PrecisionReport) -> str:
     shares = [f"{report.share(name):.1%} of the arithmetic in {name}" for name in ("int8", "fp16", "fp32")]
     return ", ".join(text for text in shares if not text.startswith("0.0%"))
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        mend = "check free space and permissions; root may be needed"
-        raise StorageError(f"cannot be made ({error.strerror})", where=str(folder), mend=mend) from error
-
-
-@contextmanager
-def _alone(work: Path) -> Iterator[None]:
-    """One making at a time; the kernel ends the turn of one that is killed."""
-    _make_folder(work)
-    with (work / ".lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise CalibrationError("another calibrate makes an engine", where=str(work), mend="wait for it") from error
-        yield

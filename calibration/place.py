@@ -11,6 +11,7 @@ from edge_agent.engines import Engine, load_engine
 from edge_agent.engines.artifact import shipped_model
 from edge_agent.engines.store import EngineStore
 from edge_agent.inspection.recipe import Recipe
+from edge_agent.pipeline.active_recipe import MEMORY, ActiveRecipe
 from edge_agent.results.samples import FOLDER, SampleFolder, recipe_key
 
 
@@ -63,10 +64,22 @@ class Place:
             )
         return EngineStore(self.settings.engine.store)
 
+    def recipe(self) -> Recipe:
+        """The one that the agent works with now. Raises RecipeError."""
+        return self._active().current
+
     def recipes(self) -> dict[str, Recipe]:
-        """The recipes at work, by their key. Raises RecipeError."""
-        recipe = Recipe.load(self.settings.recipe.folder)
-        return {recipe_key(recipe): recipe}
+        """All that this agent may come to work with, by their key: the present one and the library's.
+
+        Raises:
+            RecipeError: one of them cannot be read.
+        """
+        active = self._active()
+        found = (*map(active.load, active.names), active.current)
+        return {recipe_key(recipe): recipe for recipe in found}
+
+    def _active(self) -> ActiveRecipe:
+        return ActiveRecipe(self.settings.recipe, self.settings.results.folder / MEMORY)
 
     def reference(self) -> Engine:
         """The FP32 model on ONNX Runtime: what every other engine has to agree with. Raises ModelError."""

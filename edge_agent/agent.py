@@ -36,7 +36,7 @@ from edge_agent.inspection.inspection import Reason
 from edge_agent.log import event
 from edge_agent.mqtt.events import Incoming
 from edge_agent.mqtt.publisher import HANGS_S, MqttPublisher
-from edge_agent.pipeline.active_recipe import ActiveRecipe
+from edge_agent.pipeline.active_recipe import MEMORY, ActiveRecipe
 from edge_agent.pipeline.capture import CameraTriggeredCapture, Capture, CommandCapture, SelfTriggeredCapture
 from edge_agent.pipeline.concluding import Concluding, Inspected
 from edge_agent.pipeline.handshake import handshake
@@ -77,7 +77,7 @@ class Agent:
     def __init__(self, settings: Settings, camera: Camera | None = None) -> None:
         self.settings = settings
         folder = settings.results.folder
-        self.recipe = ActiveRecipe(settings.recipe, folder / "selected-recipe")
+        self.recipe = ActiveRecipe(settings.recipe, folder / MEMORY)
         self._mode = settings.trigger.mode
         limit = settings.trigger.queue if self._mode in {"command", "camera"} else SELF_TRIGGERED_QUEUE
         camera = camera or open_camera(settings)

@@ -103,7 +103,7 @@ def collect_pairs(place: Place, arguments: argparse.Namespace, progress: Progres
     except KeyboardInterrupt:
         why = "you ended it"
     entries = [entry for entry in pairs.entries if entry.recipe in recipes]
-    show(found := needs(entries, arguments.pairs), progress)
+    show(found := needs(entries, arguments.pairs, recipes), progress)
     if why:
         progress.line(f"ended: {why}")
     return [need for need in found if not need.met]

@@ -126,11 +126,14 @@ def _show(measured: ScaleMeasurement, recipe: Recipe, photos: list[Path]) -> Non
         print(f"photo      {path}: {corners} corners")
     before = "unknown before" if recipe.mm_per_px is None else f"{recipe.mm_per_px:g} before"
     print(f"scale      {measured.mm_per_px:.6g} mm per pixel in the region of {recipe.name} ({before})")
-    print(f"varies     {measured.least:.6g} to {measured.most:.6g}: a length is off by {measured.spread:.1%} at most")
+    off = f"a length is off by {measured.spread:.1%}, one of 1 mm by {measured.spread:.3f} mm, at most"
+    print(f"varies     {measured.least:.6g} to {measured.most:.6g}: {off}")
     error = f"{measured.rms_px:.2f} px (rms), which is {measured.rms_mm:.4f} mm in the region"
     print(f"error      of reprojection {error}; squares come out {measured.square_error_mm:.4f} mm off")
     k1, k2 = measured.distortion
-    print(f"lens       moves points of the region by up to {measured.bend_px:.1f} px (k1 {k1:+.4f}, k2 {k2:+.4f})")
+    moved = f"{measured.bend_px:.1f} px, {measured.bend_mm:.3f} mm"
+    print(f"lens       moves points of the region by up to {moved} (k1 {k1:+.4f}, k2 {k2:+.4f})")
+    print("           nothing is straightened: this and what varies is left in every result")
     print(f"board      tilted by {measured.tilt_degrees:.1f}°, covers {measured.covered:.0%} of the region")
     if len(photos) == 1 and measured.tilt_degrees > DOUBTFUL_TILT:
         print("           from one photo the tilt is a guess: lay the board flat, or give tilted photos too")

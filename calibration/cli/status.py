@@ -62,6 +62,7 @@ def _engine(place: Place) -> Iterator[tuple[str, str]]:
 
 def _origin(place: Place, folder: Path) -> Iterator[tuple[str, str]]:
     from edge_agent.engines.manifest import Manifest
+    from edge_agent.results.samples import recipe_key
 
     manifest = Manifest.read(folder)
     reference = place.reference()
@@ -80,14 +81,16 @@ def _origin(place: Place, folder: Path) -> Iterator[tuple[str, str]]:
         yield "gate", "was never compared with FP32 on this line"
     else:
         yield "gate", f"{'passed' if gate.passed else 'NOT PASSED'}: {gate.text}"
+        recipe = place.recipe()
+        if recipe_key(recipe) not in gate.figures.get("recipes", [recipe_key(recipe)]):
+            since = "which is at work, or not since it was taught anew: calibrate run"
+            yield "", f"NOT COMPARED on recipe {recipe.name}, {since}"
     if manifest.plan_sha256:
         yield "compiled", f"TensorRT {manifest.tensorrt} for {manifest.device}"
 
 
 def _recipe(place: Place) -> Iterator[tuple[str, str]]:
-    from edge_agent.inspection.recipe import Recipe
-
-    recipe = Recipe.load(place.settings.recipe.folder)
+    recipe = place.recipe()
     limits = recipe.limits
     reference = place.reference()
     threshold, origin = (
@@ -124,7 +127,7 @@ def _calibration(place: Place) -> Iterator[tuple[str, str]]:
     others = len(pairs.entries) - len(entries)
     if others:
         yield "", f"{others} more of other recipes or templates, which are not used"
-    missing = [need for need in needs(entries, LEAST_PAIRS) if need.vital and not need.met]
+    missing = [need for need in needs(entries, LEAST_PAIRS, recipes) if need.vital and not need.met]
     for need in missing:
         yield "", f"too little {need.subject}: {need.have}, at least {need.want}; {need.mend}"
     if place.report.is_file():

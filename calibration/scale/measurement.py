@@ -65,6 +65,11 @@ class ScaleMeasurement:
         return self.rms_px * self.mm_per_px
 
     @property
+    def bend_mm(self) -> float:
+        """How far the lens moves a point of the region at most, in the plane of the board."""
+        return self.bend_px * self.mm_per_px
+
+    @property
     def spread(self) -> float:
         """How much a length is off at the worst place of the region, as a share."""
         return max(self.most / self.mm_per_px - 1, 1 - self.least / self.mm_per_px)

@@ -14,6 +14,8 @@ from edge_agent.log import event
 
 log = logging.getLogger(__name__)
 
+MEMORY = "selected-recipe"  # among the results: the name of the one that a command has chosen
+
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # of a folder in the library; no way out of it
 
 

@@ -4,7 +4,9 @@ import numpy as np
 
 from calibration.breadth import CLEAN, COUNT, LIGHT, OBJECTS, PLACES, helps, needs
 from calibration.pair_set import Entry
+from tests.support.agent import MADE_UP
 
+X2_AND_X3 = {"recipe": replace(MADE_UP, name="x2"), "other": replace(MADE_UP, name="x3")}
 RNG = np.random.default_rng(0)
 
 
@@ -16,7 +18,7 @@ def entry(**changes: object) -> Entry:
 
 
 def lacking(entries: list[Entry], pairs: int = 100) -> set[str]:
-    return {need.subject for need in needs(entries, pairs) if not need.met}
+    return {need.subject for need in needs(entries, pairs, {}) if not need.met}
 
 
 def lively_set() -> list[Entry]:
@@ -46,16 +48,36 @@ def test_objects_that_are_all_in_the_calibration_leave_the_check_without() -> No
 
 def test_a_set_that_is_full_takes_only_what_it_lacks() -> None:
     still = [replace(e, brightness=1.0, has_object=False) for e in lively_set()]
-    assert helps(entry(has_object=True, brightness=1.0), still, 100)
-    assert helps(entry(brightness=1.05), still, 100)
-    assert not helps(entry(brightness=1.0), still, 100)
-    assert not helps(entry(), lively_set(), 100)
+    assert helps(entry(has_object=True, brightness=1.0), still, 100, {})
+    assert helps(entry(brightness=1.05), still, 100, {})
+    assert not helps(entry(brightness=1.0), still, 100, {})
+    assert not helps(entry(), lively_set(), 100, {})
 
 
 def test_clean_parts_leave_room_for_parts_with_an_object() -> None:
-    assert not helps(entry(), [entry() for _ in range(95)], 100)
+    assert not helps(entry(), [entry() for _ in range(95)], 100, {})
 
 
 def test_a_line_whose_light_never_changes_does_not_fill_the_disk() -> None:
     entries = [entry(has_object=n < 20, brightness=1.0) for n in range(200)]
-    assert not helps(entry(brightness=1.3), entries, 100)
+    assert not helps(entry(brightness=1.3), entries, 100, {})
+
+
+def test_of_several_recipes_each_that_runs_needs_pairs_of_its_own() -> None:
+    entries = lively_set()
+    (unmet,) = (need for need in needs(entries, 100, X2_AND_X3) if not need.met)
+    assert (unmet.subject, unmet.vital) == ("recipe x3", False)
+    assert "nobody knows whether the engine agrees with FP32 on it" in unmet.mend
+    entries += [entry(recipe="other") for _ in range(5)]
+    (unmet,) = (need for need in needs(entries, 100, X2_AND_X3) if not need.met)
+    assert unmet.vital
+    entries += [entry(recipe="other") for _ in range(30)]
+    assert all(need.met for need in needs(entries, 100, X2_AND_X3))
+
+
+def test_a_full_set_takes_parts_of_a_recipe_that_has_just_begun_to_run() -> None:
+    entries = lively_set()
+    assert helps(entry(recipe="other"), entries, 100, X2_AND_X3)
+    entries += [entry(recipe="other") for _ in range(40)]
+    assert not helps(entry(recipe="other"), entries, 100, X2_AND_X3)
+    assert not helps(entry(), entries, 100, X2_AND_X3)

@@ -51,7 +51,7 @@ def collected(
 def test_a_line_fills_the_set_and_collecting_ends_by_itself(tmp_path: Path) -> None:
     why, collector, _ = collected(tmp_path, parts(130))
     assert why == ""
-    assert all(need.met for need in needs(collector.entries, 80))
+    assert all(need.met for need in needs(collector.entries, 80, collector.recipes))
     assert len(PairSet(tmp_path).entries) < 100
 
 

@@ -1,13 +1,13 @@
 import re
-import subprocess
-import sys
 from base64 import b64decode
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from build_engine.compilation.trial import kept_tiles
 from build_engine.precision import to_int8
 from calibration.activation import activate
 from calibration.cli.main import main
@@ -20,8 +20,9 @@ from calibration.registered_pairs import PairTiles, RegisteredPairs
 from edge_agent.engines import load_engine
 from edge_agent.engines.engine import Tiles
 from edge_agent.engines.manifest import Manifest
+from edge_agent.results.samples import recipe_key
 from tests.support.artifacts import write_artifact
-from tests.support.calibration import calibration_place, fill
+from tests.support.calibration import calibration_place, fill, fill_mirrored, mirrored
 from tests.support.convolutions import write_convolution_model
 
 
@@ -52,6 +53,12 @@ def test_from_pictures_to_the_active_engine_and_back(
     assert manifest.calibration
     assert manifest.calibration.pairs + manifest.gate.figures["pairs"] == len(PairSet(place.pairs).entries)
     assert place.store.current() is None
+    reference = place.reference()
+    tiles = kept_tiles(place.store.folder / name, reference.info)  # for another plan of it, where nobody collects
+    assert tiles
+    assert len(tiles[0]) == 8
+    marked = (reference.infer(*tiles) >= reference.info.threshold).any(axis=(1, 2))
+    assert 2 <= marked.sum() <= 4
     capsys.readouterr()
 
     assert main(["status", str(config)]) == 0
@@ -62,11 +69,51 @@ def test_from_pictures_to_the_active_engine_and_back(
     shown = capsys.readouterr().out
     assert "int8 on onnxruntime" in shown
     assert "passed: agrees with FP32" in shown
+    assert "NOT COMPARED" not in shown
+    mirrored(place.recipe(), "turned").save(config.with_name("recipe"), overwrite=True)
+    assert main(["status", str(config)]) == 0
+    shown = capsys.readouterr().out
+    assert "NOT COMPARED on recipe turned, which is at work" in shown
     assert "would go to the model of agent.toml" in shown
 
     assert main(["rollback", str(config)]) == 0
     assert place.store.current() is None
     assert "the model of agent.toml (convolutions.onnx)" in capsys.readouterr().out
+
+
+def test_one_engine_is_compared_on_every_recipe_that_runs_and_says_which_it_was_not_compared_on(
+    place: Place, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    library = config.with_name("library")
+    turned, idle = mirrored(place.recipe(), "turned"), replace(place.recipe(), name="idle", scales=(0.5,))
+    for recipe in (turned, idle):
+        recipe.save(library / recipe.name)
+    config.write_text(config.read_text().replace("[recipe]", '[recipe]\nlibrary = "library"'))
+    fill_mirrored(place, turned, range(1, 6))
+    assert main(["int8", str(config)]) == 2
+    assert "recipe turned: 5, " in capsys.readouterr().err
+    fill_mirrored(place, turned, range(6, 40))
+    assert main(["int8", str(config)]) == 0
+    assert "not compared on: idle" in capsys.readouterr().out
+    (name,) = place.store.names()
+    gate = Manifest.read(place.store.folder / name).gate
+    assert gate
+    assert set(gate.figures["recipes"]) == {recipe_key(recipe) for recipe in (place.recipe(), turned)}
+    page = place.report.read_text(encoding="utf-8")
+    assert "recipe idle" in page
+
+
+def test_of_a_recipe_that_runs_a_pair_or_two_are_no_proof(place: Place) -> None:
+    turned = mirrored(place.recipe(), "turned")
+    fill_mirrored(place, turned, range(1, 8))
+    recipes = place.recipes() | {recipe_key(turned): turned}
+    pairs = PairSet(place.pairs)
+    entries = [entry for entry in pairs.entries if entry.for_check]
+    few = [entry for entry in entries if entry.recipe == recipe_key(turned)][:2]
+    assert few
+    others = [entry for entry in entries if entry.recipe != recipe_key(turned)]
+    result = check(place.reference(), place.reference(), RegisteredPairs(pairs, [*others, *few], recipes))
+    assert f"only {len(few)} pairs of recipe turned to check with, 3 needed" in result.text
 
 
 def test_everything_in_one_go_ends_with_the_new_engine_active_and_a_report_on_one_page(
@@ -134,29 +181,3 @@ def test_an_engine_without_the_gate_s_word_is_never_activated(place: Place) -> N
     with pytest.raises(CalibrationError, match="never compared with FP32"):
         activate(place.store, "mine")
     assert place.store.current() is None
-
-
-def test_killed_at_any_step_the_old_engine_stays_and_the_next_call_goes_on(
-    place: Place, config: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with place.store.staged("old") as folder:
-        write_artifact(folder)
-    place.store.activate("old")
-    for last_words in ("ranges: ", "model ", "engine "):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "calibration.cli.main", "int8", str(config)], stdout=subprocess.PIPE, text=True
-        )
-        assert process.stdout
-        for line in process.stdout:
-            if line.strip().startswith(last_words):
-                break
-        process.kill()
-        process.wait(10)
-        assert place.store.current() == place.store.folder / "old"
-        for name in place.store.names():
-            Manifest.read(place.store.folder / name).check_files(place.store.folder / name)
-    capsys.readouterr()
-    assert main(["int8", str(config)]) == 0
-    assert "is in the store from an earlier call" in capsys.readouterr().out
-    assert main(["activate", str(config)]) == 0
-    assert not list(place.store.folder.glob(".staged-*"))

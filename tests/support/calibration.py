@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from calibration.pair_set import Entry, PairSet, picture_id
 from calibration.place import Place
 from edge_agent.config import load
 from edge_agent.inspection.recipe import Recipe
+from edge_agent.results.samples import recipe_key
 from tests.support.agent import MADE_UP, AgentFolder
 from tests.support.convolutions import write_convolution_model
 from tests.support.line import part_on_the_line
@@ -32,7 +34,8 @@ def calibration_place(folder: Path) -> Place:
 def fill(place: Place, numbers: Iterable[int] = range(PARTS)) -> PairSet:
     """Put parts of the line into the set, as `calibrate collect` would."""
     pairs = PairSet(place.pairs)
-    key, recipe = next(iter(place.recipes().items()))
+    recipe = place.recipe()
+    key = recipe_key(recipe)
     for number in numbers:
         image, small, name = _part(number)
         rng = np.random.default_rng(number)
@@ -47,6 +50,17 @@ def _part(number: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8], str]:
     return image, reduced(image, MADE_UP), picture_id(image)
 
 
-def recipe_of(place: Place) -> Recipe:
-    """The one recipe at work."""
-    return next(iter(place.recipes().values()))
+def mirrored(recipe: Recipe, name: str) -> Recipe:
+    """The same part turned over: another recipe, of parts that are pictures of the first one's mirrored."""
+    width = recipe.template.shape[1]
+    region = tuple((width - x, y) for x, y in reversed(recipe.region))
+    return replace(recipe, name=name, template=np.ascontiguousarray(recipe.template[:, ::-1]), region=region)
+
+
+def fill_mirrored(place: Place, recipe: Recipe, numbers: Iterable[int]) -> None:
+    """Put parts of a mirrored recipe into the set."""
+    pairs = PairSet(place.pairs)
+    for number in numbers:
+        image = np.ascontiguousarray(part_on_the_line(number)[:, ::-1])
+        entry = Entry(picture_id(image), recipe_key(recipe), number % 5 == 0, 1.0, (0.0, 0.0))
+        pairs.add(image, reduced(image, recipe), entry)

@@ -63,6 +63,7 @@ def test_tilted_photos_tell_the_lens() -> None:
     assert measured.mm_per_px == pytest.approx(240.0 / FOCAL, rel=0.01)
     truth = cv2.undistortPoints(np.array([[[200.0, 150.0]]]), CAMERA, np.array([k1, 0, 0, 0, 0]), P=CAMERA)[0, 0]
     assert measured.bend_px == pytest.approx(float(np.hypot(*(truth - (200, 150)))), abs=0.5)
+    assert measured.bend_mm == pytest.approx(measured.bend_px * measured.mm_per_px)
     assert measured.rms_mm == pytest.approx(measured.rms_px * measured.mm_per_px)
 
 
@@ -79,6 +80,8 @@ def test_the_scale_is_written_into_the_recipe_with_a_new_version(
     assert written.version == "4"
     shown = capsys.readouterr().out
     assert "mm in the region" in shown
+    assert "one of 1 mm by 0.0" in shown
+    assert "nothing is straightened: this and what varies is left in every result" in shown
     assert "corners" in shown
 
 
