@@ -131,6 +131,28 @@ def test_everything_in_one_go_ends_with_the_new_engine_active_and_a_report_on_on
     assert all(cv2.imdecode(np.frombuffer(b64decode(p), np.uint8), cv2.IMREAD_COLOR) is not None for p in pictures)
 
 
+def test_where_int8_does_not_pass_fp16_is_offered_and_passes(
+    place: Place, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pairs = PairSet(place.pairs)
+    for entry in pairs.entries:
+        if not entry.for_check:  # parts on which nothing ever lies: the ranges come out too narrow
+            cv2.imwrite(str(pairs.picture(entry)), place.recipe().template)
+    assert main(["int8", str(config)]) == 1
+    said = capsys.readouterr().out
+    assert "NOT PASSED" in said
+    assert "it was calibrated on too few or other pictures" in said
+    assert f"calibrate fp16 {config}" in said
+    assert "<b>Not passed: int8-" in place.report.read_text(encoding="utf-8")
+    assert main(["activate", str(config)]) == 2
+    assert main(["fp16", str(config)]) == 0
+    assert f"next: calibrate activate {config} fp16-" in capsys.readouterr().out
+    assert main(["activate", str(config)]) == 0
+    current = place.store.current()
+    assert current
+    assert Manifest.read(current).precision == "fp16"
+
+
 def test_ranges_from_pictures_of_something_else_do_not_pass_and_the_reason_is_said(place: Place) -> None:
     rng = np.random.default_rng(0)
     grey = [np.full((1, 256, 320, 3), level, np.uint8) for level in range(60, 180, 2)]
