@@ -68,7 +68,7 @@ def test_at_every_touch_of_the_disk_by_activate_the_old_or_the_new_engine_is_cur
             assert current.name == new
             break
         place.store.activate(old)
-    assert moment > 20
+    assert moment > 10
     assert main(["rollback", str(config)]) == 0
     assert not what_is_broken(place, [old])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -33,10 +32,8 @@ def test_the_report_opens_in_a_browser_with_its_pictures_and_the_worst_pairs(
     assert seen["charts"] >= 5  # light, places, agreement, and a histogram for each layer
     for text in ("Passed.", "The pairs that differ the most", "FP32 / this engine: NG / NG", "Layers and their ranges"):
         assert text in seen["text"]
-    colourful = (shown.screenshot.max(axis=2).astype(int) - shown.screenshot.min(axis=2) > 60).mean()
-    assert colourful > 0.005  # pictures, banner and charts, not an empty page
-    if "MATECHECK_SCREENSHOTS" in os.environ:
-        (tmp_path / "page.png").rename(Path(os.environ["MATECHECK_SCREENSHOTS"]) / "report.png")
+    dark = (shown.screenshot.max(axis=2) < 100).mean()
+    assert dark > 0.02  # pictures of parts, which are dark on a white page
 
 
 def test_a_complaint_of_the_browser_would_be_found(chromium: str, tmp_path: Path) -> None:
