@@ -160,11 +160,17 @@ def _too_little(
     return reasons
 
 
+def _misfit(layer: LayerCoverage) -> float:
+    """How many times too narrow or too wide; a range of nothing at all is the worst."""
+    needed, limit = max(layer.needed, 1e-9), max(layer.range, 1e-9)
+    return max(needed / limit, limit / needed)
+
+
 def _ranges_off(layers: Sequence[LayerCoverage]) -> list[str]:
     off = [layer for layer in layers if layer.trouble]
     if len(off) <= LAYERS_SHARE * len(layers):
         return []
-    worst = max(off, key=lambda layer: max(layer.needed / layer.range, layer.range / max(layer.needed, 1e-9)))
+    worst = max(off, key=_misfit)
     what = f"the ranges of {len(off)} of {len(layers)} INT8 layers do not fit what the parts of this line cause"
     return [f"{what}: it was calibrated on too few or other pictures ({worst.layer} is {worst.trouble})"]
 
