@@ -27,7 +27,7 @@ from tests.support.calibrate_process import killed_after, what_is_broken
 from tests.support.calibration import calibration_place, fill
 from tests.support.line import write_line
 
-KILLS = 40
+KILLS = 6
 CLAIM = (
     "killed at any moment of collect, int8, activate: the old engine still runs, the next call goes on or starts clean"
 )
