@@ -198,7 +198,12 @@ def test_a_build_that_is_ended_leaves_a_store_that_the_next_one_fills(
 ) -> None:
     command = [*RUN, "compile", str(model), "--store", str(store.folder)]
     with subprocess.Popen(
-        command, env=os.environ | {"FAKE_TENSORRT": "slow"}, stdout=subprocess.PIPE, text=True
+        command,
+        env=os.environ | {"FAKE_TENSORRT": "slow"},
+        stdout=subprocess.PIPE,
+        text=True,
+        # Whoever runs the tests in the background has told all that they start to ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no thread of ours holds a lock
     ) as process:
         assert process.stdout
         for line in process.stdout:
