@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 
-from edge_agent import __version__
-from edge_agent.cli.command import run_command
+from edge_agent.cli.subcommands import run_subcommand
 
+DESCRIPTION = "Inspects electrical connectors for foreign objects just before mating."
 SUBCOMMANDS = ("run", "inspect", "teach", "check_config", "doctor", "demo")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one subcommand; every expected failure is one line on stderr, and exit code 2."""
-    return run_command("edge-agent", lambda: _run(argv))
-
-
-def _run(argv: Sequence[str] | None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="edge-agent", description="Inspects electrical connectors for foreign objects just before mating."
-    )
-    parser.add_argument("--version", action="version", version=f"matecheck {__version__}")
-    subparsers = parser.add_subparsers(dest="subcommand", metavar="COMMAND", required=True)
-    for name in SUBCOMMANDS:
-        import_module(f"edge_agent.cli.{name}").add_parser(subparsers)
-    arguments = parser.parse_args(argv)
-    return int(arguments.main(arguments))
+    """Run one subcommand; returns its exit code."""
+    return run_subcommand("edge-agent", DESCRIPTION, "edge_agent.cli", SUBCOMMANDS, argv)
 
 
 if __name__ == "__main__":

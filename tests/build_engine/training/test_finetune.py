@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,8 +22,7 @@ from build_engine.training.parallel import Parallel
 from build_engine.training.settings import FinetuneSettings
 from edge_agent.engines import load_engine
 from tests.support.boards import write_pairs
-
-REPOSITORY = Path(__file__).parents[3]
+from tests.support.torchrun import in_two_processes
 
 
 @pytest.fixture(scope="module")
@@ -64,16 +60,7 @@ def test_two_processes_have_the_losses_of_one_with_the_same_batch(tmp_path: Path
     data = write_pairs(tmp_path / "pairs", 4, masks=True)
     more = ["--iterations", "2", "--validation-share", "0.25", "--no-bf16"]
     assert main(command(data, start, tmp_path / "one", *more)) == 0
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "build_engine.cli.main"]
-    done = subprocess.run(
-        [sys.executable, *launcher, *command(data, start, tmp_path / "two", *more)],
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    in_two_processes(["-m", "build_engine.cli.main", *command(data, start, tmp_path / "two", *more)])
     one, two = (Checkpoint.load(tmp_path / name / FILE) for name in ("one", "two"))
     assert two.history[-1]["loss"] == pytest.approx(one.history[-1]["loss"], rel=1e-4)
     assert "processes=2" in (tmp_path / "two" / "train.log").read_text()

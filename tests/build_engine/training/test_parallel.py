@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,9 +14,7 @@ from build_engine.training.checkpoint import FILE, Checkpoint
 from build_engine.training.parallel import Parallel
 from edge_agent.errors import UsageError
 from tests.support.photographs import write_photographs
-
-REPOSITORY = Path(__file__).parents[3]
-
+from tests.support.torchrun import in_two_processes
 
 # build-engine with fewer validation pairs, which would take most of the time
 COMMAND = """
@@ -41,17 +36,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Checkpoint, Checkpoi
         patch.setattr(training, "VALIDATION_PAIRS", 8)
         assert main([*command, "--output", str(folder / "one")]) == 0
     (folder / "command.py").write_text(COMMAND)
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(folder / "command.py")]
-    done = subprocess.run(
-        [sys.executable, *launcher, *command, "--output", str(folder / "two")],
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("trained:") == 1, "the first process alone says so"
+    printed = in_two_processes([str(folder / "command.py"), *command, "--output", str(folder / "two")])
+    assert printed.count("trained:") == 1, "the first process alone says so"
     return Checkpoint.load(folder / "one" / FILE), Checkpoint.load(folder / "two" / FILE), folder
 
 
