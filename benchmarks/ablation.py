@@ -45,6 +45,7 @@ from edge_agent.engines import load_engine
 from edge_agent.engines.engine import Engine, ModelInfo
 from edge_agent.inspection import tiles
 from edge_agent.inspection.components import find_components
+from edge_agent.inspection.recipe import Recipe
 
 NAME = "ablation"
 CLAIM = "which of the paper's choices (instance norm, label smoothing, image fusion) help at a fraction of its budget"
@@ -79,8 +80,11 @@ ROWS = {
 Figures = dict[str, Any]
 
 
-class _Log:
+class Log:
+    """Prints the loss now and then."""
+
     def update(self, iteration: int, loss: float) -> None:
+        """After every step."""
         if iteration % 100 == 0:
             print(f"  {iteration} loss {loss:.3f}", flush=True)
 
@@ -151,7 +155,7 @@ def _trained(row: Row, seed: int, folder: Path, model: Path, iterations: int) ->
         settings,
         workers=0,
         resume=(folder / FILE).exists(),
-        progress=_Log(),
+        progress=Log(),
         recipe=replace(RECIPES[row.recipe], size=SIZE, differences=DIFFERENCES),
     )
     network = last.network()
@@ -184,14 +188,14 @@ def _on_synthetic(engine: Engine, row: Row) -> dict[float, list[ImageDetections]
     images: dict[float, list[ImageDetections]] = {threshold: [] for threshold in THRESHOLDS}
     for index in range(SYNTHETIC):
         sample = synthesise(photographs, recipe, 7, index)
-        truth, _ = _boxes(sample.mask.astype(np.float32), 0.5)
-        scores = tiles.look(engine, sample.test, sample.template, (1.0, 0.5))
+        truth, _ = boxes_of(sample.mask.astype(np.float32), 0.5)
+        scores = tiles.look(engine, tiles.cut_pair(engine.info, sample.test, sample.template, Recipe.scales))
         for threshold, found in images.items():
-            found.append(ImageDetections(*_boxes(scores.merged(threshold), threshold), truth))
+            found.append(ImageDetections(*boxes_of(scores.merged(threshold), threshold), truth))
     return images
 
 
-def _boxes(score_map: NDArray[np.float32], threshold: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def boxes_of(score_map: NDArray[np.float32], threshold: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Boxes [N, 4] and confidences [N] of the components of a map."""
     found, _ = find_components(score_map, threshold)
     boxes = np.array([component.bbox_px for component in found], np.float64).reshape(-1, 4)
@@ -207,7 +211,9 @@ def _table(results: dict[tuple[int, int], Figures], iterations: int) -> str:
     for number in rows:
         row = ROWS[number]
         chosen = "/".join(f"{THRESHOLDS[entry['chosen']]:g}" for entry in of[number])
-        shown = [_mean([entry[key][entry["chosen"]] for entry in of[number]]) for key in ("oracle", "official", "f1")]
+        shown = [
+            spread([100 * entry[key][entry["chosen"]] for entry in of[number]]) for key in ("oracle", "official", "f1")
+        ]
         lines.append(
             f"{number:>3}  {row.norm:<8}  {row.smoothing:>9.2f}  {row.fill:<6}{len(of[number]):>7}{chosen:>18}"
             f"{shown[0]:>13}{shown[1]:>15}{shown[2]:>12}{row.paper:>13.1f}"
@@ -234,8 +240,8 @@ def _table(results: dict[tuple[int, int], Figures], iterations: int) -> str:
     )
 
 
-def _mean(shares: list[float]) -> str:
-    values = [100 * share for share in shares]
+def spread(values: Sequence[float]) -> str:
+    """Mean of the seeds, and their standard deviation where there are more than one."""
     text = f"{np.mean(values):.1f}"
     return text if len(values) == 1 else f"{text} ±{np.std(values, ddof=1):.1f}"
 

@@ -121,7 +121,7 @@ def _maps(engine: Engine, test: Image, template: Image, flip: int | None = None)
     """One score map a scale; of pictures mirrored by OpenCV's code `flip`, mirrored back."""
     if flip is not None:
         test, template = (np.asarray(cv2.flip(image, flip), np.uint8) for image in (test, template))
-    seen = tiles.look(engine, test, template, Recipe.scales)
+    seen = tiles.look(engine, tiles.cut_pair(engine.info, test, template, Recipe.scales))
     ends = np.cumsum([layout.count for layout in seen.layouts])[:-1]
     maps = [tiles.join(part, layout) for part, layout in zip(np.split(seen.scores, ends), seen.layouts, strict=True)]
     return maps if flip is None else [np.asarray(cv2.flip(one, flip), np.float32) for one in maps]

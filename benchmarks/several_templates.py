@@ -47,7 +47,7 @@ Lengths = NDArray[np.float64]
 
 def lengths_of(inspector: Inspector, photos: Sequence[Path], *, templates: tuple[Path, ...]) -> Lengths:
     """The longest component [photos, thresholds] in px; of a photo that is refused infinity: it is not OK either."""
-    measured = measure(inspector, _recipe(templates), photos, THRESHOLDS, lambda _: None)
+    measured = measure(inspector, _recipe(templates), photos, THRESHOLDS, {}, lambda _: None)
     rows = dict(zip(measured.photos, measured.lengths, strict=True))
     return np.stack([rows.get(photo, np.full(len(THRESHOLDS), np.inf)) for photo in photos])
 

@@ -179,6 +179,7 @@ class Compact(PairNetwork):
     """
 
     multiple = 32
+    FIRST_NORM = "instance"
     # Multiples of 16: other numbers are padded to them by every fast kernel, here and on a GPU.
     ENCODER = ((32, 1), (48, 2), (64, 3), (112, 3), (160, 3))  # (channels, conv blocks) of each stage
     DECODER = (96, 64, 32, 16)
@@ -193,7 +194,7 @@ class Compact(PairNetwork):
         self.stages = nn.ModuleList()
         inputs = 6
         for number, (channels, blocks) in enumerate(self.ENCODER):
-            kernel, kind = (5, "instance") if number == 0 else (3, norm)
+            kernel, kind = (5, self.FIRST_NORM) if number == 0 else (3, norm)
             stage = [ConvBlock(inputs, scaled(channels), kernel, 2, kind)]
             stage += [ConvBlock(scaled(channels), scaled(channels), 3, 1, kind) for _ in range(blocks - 1)]
             self.stages.append(nn.Sequential(*stage))

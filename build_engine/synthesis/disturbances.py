@@ -30,13 +30,13 @@ class Motion:
         return np.asarray(moved, dtype=np.uint8)
 
 
-def random_motion(rng: np.random.Generator, size: int, largest_shift: float) -> Motion | None:
+def random_motion(rng: np.random.Generator, size: int, aligned_share: float, largest_shift: float) -> Motion | None:
     """What registration leaves: nothing, a fraction of a pixel, or at times some pixels; rigid, with local warping.
 
-    None where the pair stays perfectly aligned (one in five).
+    None where the pair stays perfectly aligned.
     """
     kind = rng.random()
-    if kind < 0.2:
+    if kind < aligned_share:
         return None
     if kind < 0.7:
         angle, scale, shift = rng.normal(0, 0.15), 1 + rng.normal(0, 0.0015), rng.normal(0, 0.8, 2)

@@ -21,7 +21,6 @@ from build_engine.synthesis.photographs import Photographs
 Image = NDArray[np.uint8]
 Mask = NDArray[np.uint8]
 MARGIN = 32  # drawn around the sample and cut off in the end: no reflected border is ever seen
-VISIBLE = 14  # grey levels: below that a changed pixel is no difference to anyone
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,9 @@ class Recipe:
         drawn_share: backgrounds with drawn rings and bars.
         surfaces_share: pairs in which surfaces reflect differently in the two photos.
         swapped_share: pairs in which the template holds the differences.
+        aligned_share: pairs that lie exactly on each other.
         largest_shift: pixels, of the strongly misaligned pairs.
+        visible: grey levels; a pixel that changed by no more is no difference to anyone and not labelled as one.
         fills, shapes: what differences look like, with their shares.
     """
 
@@ -47,7 +48,9 @@ class Recipe:
     drawn_share: float = 0.25
     surfaces_share: float = 0.6
     swapped_share: float = 0.25
+    aligned_share: float = 0.2
     largest_shift: float = 5.0
+    visible: int = 14
     fills: tuple[tuple[fills.Fill, float], ...] = fills.MIXTURE
     shapes: tuple[tuple[shapes.Shape, float], ...] = shapes.MIXTURE
 
@@ -87,7 +90,7 @@ def synthesise(photographs: Photographs, recipe: Recipe, seed: int, index: int) 
         test = vary_surfaces(rng, test)
     if rng.random() < recipe.swapped_share:
         test, template = template, test
-    motion = random_motion(rng, size, recipe.largest_shift)
+    motion = random_motion(rng, size, recipe.aligned_share, recipe.largest_shift)
     if motion:
         if rng.random() < 0.5:
             test, mask = motion.move(test), (motion.move(mask * 255) > 127).astype(np.uint8)
@@ -128,7 +131,7 @@ def _with_differences(
         opacity = _soft(rng, shape, background.binary)[:, :, None]
         image[place] = np.clip(below + opacity * (patch - below), 0, 255).astype(np.uint8)
         mask[place] |= shape
-    changed = (cv2.absdiff(image, clean).max(axis=2) > VISIBLE).astype(np.uint8)
+    changed = (cv2.absdiff(image, clean).max(axis=2) > recipe.visible).astype(np.uint8)
     # A fill that happens to meet the background's grey at some pixels is still one object: close pinholes.
     changed = np.asarray(cv2.morphologyEx(changed, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)), dtype=np.uint8)
     return image, mask & changed

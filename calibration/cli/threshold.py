@@ -24,7 +24,8 @@ EPILOG = """\
 The limit of the recipe is kept as long as some threshold keeps the rate with it; of those that do, the one that finds
 most of the bad parts is chosen, then the nearest to the present one. Else the limit is raised.
 
-Photos that taught the recipe (its templates) prove nothing: give others.
+Photos that taught the recipe prove nothing: give others. Its templates, and a picture that is given twice, are left
+out; of one part take one photo, or the interval promises more than it can.
 
 exit codes:
   0  a threshold and limit are proposed (with --write: written)
@@ -70,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     from rich.progress import Progress
 
     from calibration.threshold.choice import choose, parts_needed
-    from calibration.threshold.measurement import THRESHOLDS, in_mm, measure, need_some
+    from calibration.threshold.measurement import THRESHOLDS, in_mm, measure, need_some, templates
     from edge_agent.engines import load_engine
     from edge_agent.inspection.inspector import Inspector
     from edge_agent.inspection.recipe import Recipe
@@ -80,10 +81,11 @@ def run(arguments: argparse.Namespace) -> int:
     present = recipe.limits.threshold or engine.info.threshold
     thresholds = sorted({*THRESHOLDS, present})
     inspector = Inspector(engine)
+    seen = templates(recipe)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("inspecting", total=len(arguments.clean) + len(arguments.bad))
         clean, bad = (
-            measure(inspector, recipe, photos, thresholds, lambda _: progress.advance(task))
+            measure(inspector, recipe, photos, thresholds, seen, lambda _: progress.advance(task))
             for photos in (arguments.clean, arguments.bad)
         )
     engine.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,9 +43,17 @@ def measure(
     recipe: Recipe,
     photos: Sequence[Path],
     thresholds: Sequence[float],
+    seen: dict[str, str],
     done: Callable[[Path], None],
 ) -> Measured:
     """Inspect photos of parts at each threshold; `done` is called after each photo.
+
+    A picture that was counted before, or that is a template, is left out: a rate and its interval hold for parts that
+    are independent of each other.
+
+    Args:
+        seen: digest of the pixels of each picture that must not count (again), and what it is; see `templates`. Those
+            measured are added.
 
     Raises:
         ImageError: a file cannot be read.
@@ -56,7 +65,14 @@ def measure(
     measured: list[tuple[Path, list[float]]] = []
     refused: list[tuple[Path, str]] = []
     for photo in photos:
-        registered = registrar.register(read_image(photo), lowest)
+        image = read_image(photo)
+        digest = _digest(image)
+        if digest in seen:
+            refused.append((photo, f"the same picture as {seen[digest]}"))
+            done(photo)
+            continue
+        seen[digest] = str(photo)
+        registered = registrar.register(image, lowest)
         outcome = registered if isinstance(registered, Inspection) else inspector.look(registered)
         if isinstance(outcome, Inspection):
             refused.append((photo, "; ".join(reason.text for reason in outcome.reasons)))
@@ -68,6 +84,15 @@ def measure(
         done(photo)
     lengths = np.array([lengths for _, lengths in measured], np.float64).reshape(-1, len(thresholds))
     return Measured(tuple(thresholds), tuple(photo for photo, _ in measured), lengths, tuple(refused))
+
+
+def templates(recipe: Recipe) -> dict[str, str]:
+    """What `measure` must not count: the pictures that taught the recipe."""
+    return {_digest(image): "a template of the recipe" for image in (recipe.template, *recipe.others)}
+
+
+def _digest(image: NDArray[np.uint8]) -> str:
+    return hashlib.sha256(np.ascontiguousarray(image)).hexdigest()
 
 
 def need_some(measured: Measured) -> None:

@@ -63,14 +63,14 @@ def test_a_drawing_in_other_light_keeps_its_edges(photographs: Photographs) -> N
 
 
 def test_the_mask_marks_what_changed_and_nothing_else(photographs: Photographs) -> None:
-    from build_engine.synthesis.pairs import VISIBLE, _with_differences
+    from build_engine.synthesis.pairs import _with_differences
 
     rng = np.random.default_rng(0)
     clean = photographs.crop(rng, 200)
     marked, all_changed = 0, 0
     for _ in range(20):
         image, mask = _with_differences(rng, Background(clean, clean), photographs, Recipe(clean_share=0))
-        changed = cv2.absdiff(image, clean).max(axis=2) > VISIBLE
+        changed = cv2.absdiff(image, clean).max(axis=2) > Recipe.visible
         near = cv2.dilate(changed.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
         assert not (mask[~near]).any()
         marked, all_changed = marked + int(mask[changed].sum()), all_changed + int(changed.sum())
@@ -104,7 +104,7 @@ def test_fills_keep_the_patch_size(fill: fills.Fill) -> None:
 def test_motion_stays_within_its_bounds() -> None:
     rng = np.random.default_rng(0)
     ys, xs = np.mgrid[:128, :128]
-    motions = [random_motion(rng, 128, 5.0) for _ in range(200)]
+    motions = [random_motion(rng, 128, 0.2, 5.0) for _ in range(200)]
     moved = [np.hypot(m.x - xs, m.y - ys).max() for m in motions if m]
     assert 25 <= 200 - len(moved) <= 60  # one in five stays aligned
     assert max(moved) < 20

@@ -86,7 +86,24 @@ def test_photos_that_cannot_be_inspected_are_left_out_and_named(
 
 
 def test_enough_parts_prove_the_rate(parts: Path) -> None:
-    assert threshold("--clean", *["clean0.png"] * 17, "--false-rejects", "0.2") == 0
+    for number in range(17):
+        cv2.imwrite(f"more{number}.png", noisy(TEMPLATE, seed=100 + number))
+    clean = [f"more{number}.png" for number in range(17)]
+    assert threshold("--clean", *clean, "--false-rejects", "0.2") == 0
+    assert threshold("--clean", *clean[:16], "--false-rejects", "0.2") == 1
+
+
+def test_a_picture_counts_once_and_a_template_not_at_all(parts: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cv2.imwrite("taught.png", TEMPLATE)
+    Path("copy.png").write_bytes(Path("clean0.png").read_bytes())
+    given = ("clean0.png", "clean1.png", "clean0.png", "copy.png", "taught.png")
+    assert threshold("--clean", *given, "--bad", "bad0.png", "clean1.png") == 1
+    said = capsys.readouterr().out
+    assert "left out   taught.png: the same picture as a template of the recipe" in said
+    assert said.count("the same picture as clean0.png") == 2
+    assert "left out   clean1.png: the same picture as clean1.png" in said
+    assert "0 of 2" in said
+    assert "1 of 1" in said
 
 
 def test_of_several_thresholds_the_one_that_finds_most_bad_parts_is_chosen() -> None:
