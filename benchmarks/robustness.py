@@ -5,11 +5,14 @@ python -m benchmarks.robustness [--model ONNX] [--pairs N] [--jobs N] [--picture
 The test image of each pair is shifted, turned, blurred, brightened or made noisy. Judged is what lies at least MARGIN
 px inside the picture, so that a moved picture loses nothing that counts; objects across that border count for nothing,
 neither way. A part that the agent refuses to judge counts as one on which nothing was found.
+
+What was measured is kept outside the repository: the command goes on where it stopped.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +24,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from benchmarks.record import REPOSITORY, data_folder, record, run
+from benchmarks.record import REPOSITORY, data_folder, pictures_folder, record, run
 from build_engine.datasets import AnnotatedPair, read_deeppcb
 from build_engine.evaluation.detection import Boxes, ImageDetections, grown, iou, official
 from build_engine.evaluation.evaluation import choose
@@ -35,7 +38,7 @@ from edge_agent.inspection.registration import Registered
 
 NAME = "robustness"
 CLAIM = "average precision under shift, rotation, blur, noise and light, with registration and without it"
-PAIRS, SEED, MARGIN = 20, 5, 48
+PAIRS, SEED, MARGIN = 100, 5, 48
 PICTURE = REPOSITORY / "docs" / "images" / "robustness.png"
 Image = NDArray[np.uint8]
 
@@ -162,20 +165,20 @@ def main() -> None:
     info = load_engine(arguments.model, threads=1).info
     pairs = choose(read_deeppcb(data_folder("deeppcb")), arguments.pairs, SEED)
     conditions = [("shift", 0.0)] + [(kind, level) for kind, levels in LEVELS.items() for level in levels]
-    tasks = [
-        Task(pair, kind, level, registered)
-        for kind, level in conditions
-        for registered in (True, False)
-        for pair in pairs
-    ]
-    outcomes = list(
-        tracked(inspect_each(judge, tasks, model=arguments.model, jobs=arguments.jobs), len(tasks), "pairs")
-    )
+    folder = pictures_folder(NAME) / f"{info.digest[:12]}-{len(pairs)}"
+    folder.mkdir(exist_ok=True)
     results: dict[tuple[str, float, bool], tuple[float, int]] = {}
-    for place in range(0, len(tasks), len(pairs)):
-        part, task = outcomes[place : place + len(pairs)], tasks[place]
-        precision = official([image for image, _ in part]).average_precision
-        results[task.kind, task.level, task.registered] = precision, sum(refused for _, refused in part)
+    for kind, level in conditions:
+        for registered in (True, False):
+            file = folder / f"{kind}-{level:g}-{'registered' if registered else 'as-it-lies'}.json"
+            if not file.exists():
+                tasks = [Task(pair, kind, level, registered) for pair in pairs]
+                done = inspect_each(judge, tasks, model=arguments.model, jobs=arguments.jobs)
+                outcomes = list(tracked(done, len(tasks), file.stem))
+                precision = official([image for image, _ in outcomes]).average_precision
+                file.write_text(json.dumps([precision, sum(refused for _, refused in outcomes)]), encoding="utf-8")
+            precision, refused = json.loads(file.read_text(encoding="utf-8"))
+            results[kind, level, registered] = precision, refused
     for kind in LEVELS:  # all begin with the same undisturbed pairs
         for registered in (True, False):
             results[kind, 0.0, registered] = results["shift", 0.0, registered]

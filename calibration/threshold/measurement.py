@@ -92,7 +92,7 @@ def templates(recipe: Recipe) -> dict[str, str]:
 
 
 def _digest(image: NDArray[np.uint8]) -> str:
-    return hashlib.sha256(np.ascontiguousarray(image)).hexdigest()
+    return hashlib.sha256(image.tobytes()).hexdigest()
 
 
 def need_some(measured: Measured) -> None:
