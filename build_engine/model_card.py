@@ -13,17 +13,21 @@ from build_engine.training.checkpoint import Checkpoint
 RESULTS = "## Results"
 
 
-def write_card(checkpoint: Checkpoint, model: Path, data: str) -> Path:
+def write_card(checkpoint: Checkpoint, model: Path, data: str, results: str = "") -> Path:
     """Write `<model>.md`.
 
-    A section "Results" that stands there is kept: people fill it from benchmarks.
+    A section "Results" that stands there is kept where no other is given: people fill it from benchmarks.
 
     Args:
         data: what it was trained on, in words.
+        results: Markdown, what is known of the model.
     """
     file = model.with_suffix(".md")
     old = file.read_text(encoding="utf-8") if file.exists() else ""
-    results = old[old.index(RESULTS) :] if RESULTS in old else f"{RESULTS}\nNot measured yet.\n"
+    if results:
+        results = f"{RESULTS}\n{results}\n"
+    else:
+        results = old[old.index(RESULTS) :] if RESULTS in old else f"{RESULTS}\nNot measured yet.\n"
     network, settings = checkpoint.network(), checkpoint.settings
     seconds = sum(row["seconds"] for row in checkpoint.history)
     figures = ", ".join(f"{key} {value:.4f}" for key, value in checkpoint.history[-1].items() if "_" in key)

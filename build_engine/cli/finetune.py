@@ -15,6 +15,8 @@ from edge_agent.errors import UsageError
 if TYPE_CHECKING:
     from build_engine.datasets import AnnotatedPair
     from build_engine.datasets.registered import RegisteredPair
+    from build_engine.evaluation.detection import Scores
+    from build_engine.evaluation.report import Report
     from build_engine.training.checkpoint import Checkpoint
     from build_engine.training.parallel import Parallel
 
@@ -194,21 +196,50 @@ def _finish(
     engine = load_engine(model)
     scores = scores_by_threshold(engine, validation, THRESHOLDS, settings.margin)
     engine.close()
-    threshold = choose_threshold(scores)
+    threshold = choose_threshold(scores, _threshold_before(arguments))
     write(threshold)
     source: Path = arguments.deeppcb or arguments.pairs
     counts = f"{len(training)} pairs of {source.name}, {len(validation)} more to validate on"
     assert isinstance(last.settings, FinetuneSettings)
-    card = write_card(last, model, f"{counts}; started from weights {last.settings.start}…")
     lines = ["threshold      AP       P       R      F1"] + [
         f"{at:9.2f}  {figures.average_precision:.4f}  {figures.precision:.4f}  {figures.recall:.4f}  {figures.f1:.4f}"
         for at, figures in scores.items()
     ]
     report, inspections = evaluate(held_back, model, threshold=None, jobs=arguments.jobs, margin_px=settings.margin)
     text = "\n".join([counts, "", *lines, "", f"chosen: {threshold:g}. The product with it on the same pairs:", ""])
-    text += table(report)
+    text += f"{table(report)}\n\n{_how_sure(report.official)}"
+    results = f"Threshold {threshold:g}, chosen on the pairs kept back. On those, which flatters: {_in_short(report)}"
+    card = write_card(last, model, f"{counts}; started from weights {last.settings.start}…", results)
     (output / REPORT).write_text(text + "\n", encoding="utf-8")
     title = f"{len(held_back)} validation pairs of {source.name}"
     write_pictures(held_back, inspections, report, model, threshold=None, title=title, folder=output)
     print(text)
     print(f"\n{model}, {card.name}, {REPORT}, curves.png, precision-recall.png, worst-cases.png")
+
+
+def _threshold_before(arguments: argparse.Namespace) -> float:
+    """Of the model that the run started from; where that was a run, of the shipped one."""
+    from edge_agent.engines import load_engine
+
+    start: Path | None = arguments.start
+    engine = load_engine(start if start and start.suffix == ".onnx" else None)
+    engine.close()
+    return engine.info.threshold
+
+
+def _in_short(report: Report) -> str:
+    figures = report.official
+    return f"AP {figures.average_precision:.4f}, precision {figures.precision:.4f}, recall {figures.recall:.4f}."
+
+
+def _how_sure(figures: Scores) -> str:
+    """What so many objects prove: the exact 95 % interval of the share that is found."""
+    from scipy.stats import binomtest
+
+    if not figures.annotated:
+        return "no object on the pairs kept back: nothing is known of what it finds"
+    bounds = binomtest(figures.matched, figures.annotated).proportion_ci(0.95, method="exact")
+    return (
+        f"{figures.matched} of {figures.annotated} objects found: so many prove, with 95 % confidence, that it finds "
+        f"{bounds.low:.1%} to {bounds.high:.1%} of their like"
+    )

@@ -88,5 +88,5 @@ def write_pictures(
     inspector = Inspector(load_engine(model, threads=0))
     again = lru_cache(maxsize=4)(lambda index: scene(inspector, pairs[index], threshold))
     heading = f"{title}: AP {report.official.average_precision:.3f}, best F1 {report.official.best_f1:.3f} (official)"
-    write_image(worst, draw_worst(false, missed, again, heading))
+    write_image(worst, draw_worst(false, missed, again, heading, report.margin_px))
     return curve, worst

@@ -83,7 +83,11 @@ def scores_by_threshold(
     return {threshold: official(found, margin_px) for threshold, found in images.items()}
 
 
-def choose_threshold(scores: dict[float, Scores]) -> float:
-    """The lowest threshold whose F1, over all components, is within AS_GOOD of the best."""
+def choose_threshold(scores: dict[float, Scores], present: float) -> float:
+    """The present threshold if its F1, over all components, is within AS_GOOD of the best, else the lowest that is.
+
+    A few pairs without a mistake say nothing against any threshold: then there is no reason to leave the present one.
+    """
     best = max(figures.f1 for figures in scores.values())
-    return min(threshold for threshold, figures in scores.items() if figures.f1 >= best - AS_GOOD)
+    as_good = [threshold for threshold, figures in scores.items() if figures.f1 >= best - AS_GOOD]
+    return present if present in as_good else min(as_good)

@@ -43,13 +43,16 @@ class Scene:
     annotated: Boxes
 
 
-def draw_worst(false: Sequence[Case], missed: Sequence[Case], scene: Callable[[int], Scene], heading: str) -> Picture:
+def draw_worst(
+    false: Sequence[Case], missed: Sequence[Case], scene: Callable[[int], Scene], heading: str, margin_px: float
+) -> Picture:
     """The sheet: false cases on the left, missed ones on the right.
 
     Args:
         false, missed: the cases, worst first.
         scene: gives the pictures of the pair with that index.
         heading: first line of the sheet, ASCII.
+        margin_px: by which detected boxes were grown when they were judged.
 
     Returns:
         BGR uint8 [H, W, 3].
@@ -60,7 +63,8 @@ def draw_worst(false: Sequence[Case], missed: Sequence[Case], scene: Callable[[i
     ]
     height = max(len(column) for column in columns)
     body = np.hstack([_bordered(column, below=height - len(column)) for column in columns])
-    legend = "test | aligned template | score 0..1     green: annotated, red: detected; IoU is of boxes grown by 8 px"
+    judged = f"IoU is of boxes grown by {margin_px:g} px" if margin_px else "IoU is of the boxes as they are"
+    legend = f"test | aligned template | score 0..1     green: annotated, red: detected; {judged}"
     return _bordered(np.vstack([_line(text, body.shape[1], 0.55) for text in (heading, legend)] + [body]), left=GAP)
 
 

@@ -22,6 +22,7 @@ def draw_curves(history: list[dict[str, float]], file: Path) -> None:
     if any("average_precision" in row for row in history):
         scores.set(xlabel="iteration", title="Boxes of the validation pairs (averaged weights)")
         _draw(scores, history, BOXES)
+        scores.set_ylim(top=1.01)
     else:
         scores.set(xlabel="iteration", ylabel="F1 of pixels", title="Synthetic validation pairs")
         _draw(scores, history, PIXELS)

@@ -55,7 +55,7 @@ def test_the_sheet_shows_every_case_with_its_boxes_at_the_right_place() -> None:
     grey = np.full((480, 640, 3), 90, np.uint8)
     heat = np.zeros((480, 640), np.float32)
     scenes = [Scene(f"pair {n}", grey, grey, heat, image.boxes, image.truth) for n, image in enumerate(images)]
-    sheet = draw_worst(false, missed, scenes.__getitem__, "an example")
+    sheet = draw_worst(false, missed, scenes.__getitem__, "an example", 8.0)
     assert sheet.shape[0] > 2 * TILE
     assert sheet.shape[1] > 6 * TILE
     left, right = np.split(sheet, [sheet.shape[1] // 2], axis=1)
@@ -65,4 +65,4 @@ def test_the_sheet_shows_every_case_with_its_boxes_at_the_right_place() -> None:
 
 
 def test_a_sheet_without_a_wrong_case_can_be_drawn() -> None:
-    assert draw_worst([], [], [].__getitem__, "all right").size > 0
+    assert draw_worst([], [], [].__getitem__, "all right", 0.0).size > 0

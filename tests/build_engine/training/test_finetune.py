@@ -51,7 +51,10 @@ def test_the_command_leaves_a_model_with_a_threshold_chosen_on_pairs_kept_back(
     text = (output / "validation.txt").read_text()
     assert f"chosen: {info.threshold:g}" in text
     assert "3 pairs of pairs, 1 more to validate on" in text
-    assert "build-engine finetune" in (output / "model.md").read_text()
+    assert "with 95 % confidence" in text
+    card = (output / "model.md").read_text()
+    assert "build-engine finetune" in card
+    assert f"Threshold {info.threshold:g}, chosen on the pairs kept back" in card
     assert main(command(data, start, output)) == 2
     assert "--resume" in capsys.readouterr().err
 
@@ -123,9 +126,12 @@ def test_a_run_without_patience_goes_to_its_end(tmp_path: Path) -> None:
     assert run([0.9, 0.1, 0.1, 0.1, 0.1], tmp_path, patience=0).iteration == 5
 
 
-def test_of_thresholds_about_as_good_the_lowest_is_chosen() -> None:
+def test_of_thresholds_about_as_good_the_present_one_is_chosen_or_else_the_lowest() -> None:
     def scores(f1: float) -> Scores:
         return Scores(1, 1, 1, f1, f1, f1, f1, f1, 0.5, ())
 
     f1 = {0.1: 0.95, 0.2: 0.9895, 0.3: 0.99, 0.4: 0.9, 0.5: 0.99}
-    assert choose_threshold({threshold: scores(value) for threshold, value in f1.items()}) == 0.2
+    judged = {threshold: scores(value) for threshold, value in f1.items()}
+    assert choose_threshold(judged, 0.4) == 0.2
+    assert choose_threshold(judged, 0.3) == 0.3
+    assert choose_threshold(dict.fromkeys(f1, scores(1.0)), 0.3) == 0.3
