@@ -10,16 +10,15 @@ from edge_agent.inspection.inspection import Reason
 from edge_agent.pipeline.triggers import TriggerQueue
 
 CHANGING = "changing"
-SETTLE_S = 10.0  # what parts at work may take to be finished
 
 
 @contextmanager
-def between_parts(triggers: TriggerQueue) -> Iterator[None]:
-    """Refuse triggers and wait until every part at work has its result. Raises CommandError if they take too long."""
+def between_parts(triggers: TriggerQueue, patience_s: float) -> Iterator[None]:
+    """Refuse triggers and wait until every part at work has its result. Raises CommandError if they take longer."""
     triggers.refuse(Reason("changing", "the recipe is being changed; wait for ready"), CHANGING)
     try:
-        if not triggers.wait_until_settled(SETTLE_S):
-            raise CommandError(f"parts were still at work after {SETTLE_S:g} s; nothing was changed", code="busy")
+        if not triggers.wait_until_settled(patience_s):
+            raise CommandError(f"parts were still at work after {patience_s:g} s; nothing was changed", code="busy")
         yield
     finally:
         triggers.refuse(None, CHANGING)

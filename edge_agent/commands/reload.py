@@ -23,14 +23,16 @@ class Reload(Command):
         recipe: ActiveRecipe,
         triggers: TriggerQueue,
         changed: Callable[[], None],
+        patience_s: float,
     ) -> None:
         self._recipe, self._triggers, self._changed = recipe, triggers, changed
+        self._patience_s = patience_s
 
     def obey(self, request: Request) -> dict[str, Any]:
         """A recipe that cannot be read changes nothing."""
         only(request.arguments)
         new = self._recipe.reload()
-        with between_parts(self._triggers):
+        with between_parts(self._triggers, self._patience_s):
             self._recipe.use(new)
         self._changed()
         return {"recipe": {"name": new.name, "version": new.version}}

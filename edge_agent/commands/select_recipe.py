@@ -19,8 +19,11 @@ class SelectRecipe(Command):
     name = "select-recipe"
     slow = True
 
-    def __init__(self, recipe: ActiveRecipe, triggers: TriggerQueue, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, recipe: ActiveRecipe, triggers: TriggerQueue, changed: Callable[[], None], patience_s: float
+    ) -> None:
         self._recipe, self._triggers, self._changed = recipe, triggers, changed
+        self._patience_s = patience_s
 
     def obey(self, request: Request) -> dict[str, Any]:
         """Read it, let the parts at work finish, then use it."""
@@ -31,7 +34,7 @@ class SelectRecipe(Command):
             shown = ", ".join(names[:20]) or "none; name a folder of recipes in [recipe] library"
             raise CommandError(f"there is no recipe {name!a} in the library; there are: {shown}", code="unknown-recipe")
         new = self._recipe.load(name)
-        with between_parts(self._triggers):
+        with between_parts(self._triggers, self._patience_s):
             self._recipe.use(new, name)
         self._changed()
         return {"recipe": {"name": new.name, "version": new.version}}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edge_agent.cameras.camera import Frame
 from edge_agent.commands.command import Command, Request
 from edge_agent.commands.parsing import only, optional_number
-from edge_agent.errors import ImageError
+from edge_agent.errors import CommandError, ImageError
 from edge_agent.results.identifiers import uuid7
 
 WIDTH_PX, MOST_PX = 1280, 8192
@@ -24,13 +24,13 @@ class Snapshot(Command):
 
     Args:
         picture: the next one of the camera; raises CameraError.
-        publish: takes JPEG bytes and id.
+        publish: takes JPEG bytes and id; False where too much waits for the broker.
     """
 
     name = "snapshot"
     slow = True
 
-    def __init__(self, picture: Callable[[], Frame], publish: Callable[[bytes, str], None]) -> None:
+    def __init__(self, picture: Callable[[], Frame], publish: Callable[[bytes, str], bool]) -> None:
         self._picture, self._publish = picture, publish
 
     def obey(self, request: Request) -> dict[str, Any]:
@@ -40,7 +40,8 @@ class Snapshot(Command):
         frame = self._picture()
         jpeg = _jpeg(frame.image, max(int(width), 1))
         snapshot_id = uuid7()
-        self._publish(jpeg, snapshot_id)
+        if not self._publish(jpeg, snapshot_id):
+            raise CommandError("pictures asked for before wait for the broker; wait for them", code="busy")
         height, full_width = frame.image.shape[:2]
         return {"id": snapshot_id, "bytes": len(jpeg), "camera_px": [full_width, height]}
 

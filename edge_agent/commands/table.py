@@ -20,7 +20,7 @@ from edge_agent.pipeline.capture import Capture
 from edge_agent.pipeline.triggers import TriggerQueue
 from edge_agent.results.outbox import Outbox
 
-PICTURE_S = 10.0  # what snapshot and teach wait for a picture, at most
+LONGEST_S = 10.0  # what a command waits for a picture, or for the parts at work, at most
 
 
 def table(
@@ -34,9 +34,10 @@ def table(
     """Each with what it needs."""
     trigger = settings.trigger
     changed = publisher.publish_info
+    patience_s = min(LONGEST_S, settings.health.hang_s / 2)  # who waits longer counts as hanging
 
     def picture() -> Frame:
-        return capture.requests.ask(min(trigger.deadline_s, PICTURE_S))
+        return capture.requests.ask(min(trigger.deadline_s, patience_s))
 
     return [
         Inspect(triggers, trigger.mode != "command", health.clock_synced),
@@ -44,8 +45,8 @@ def table(
         Replay(outbox, publisher.replay),
         Pause(triggers),
         Resume(triggers),
-        SelectRecipe(recipe, triggers, changed),
-        Reload(recipe, triggers, changed),
+        SelectRecipe(recipe, triggers, changed, patience_s),
+        Reload(recipe, triggers, changed, patience_s),
         Snapshot(picture, publisher.publish_snapshot),
         Teach(recipe, picture, settings.commands.allow_teach),
     ]

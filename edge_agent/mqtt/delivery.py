@@ -15,7 +15,9 @@ from edge_agent.mqtt.topics import Topics
 
 ACKNOWLEDGE_TIMEOUT_S = 60.0  # a broker that answers pings, but no result, gets a new connection
 RESERVED_RECEIVES = 2  # of what may be in flight, for status and replies: results must not keep them waiting
-OVERHEAD_BYTES = 128  # of a packet, beside topic, payload and the texts of its properties
+OVERHEAD_BYTES = 128  # of a packet, at most, beside topic, payload and properties
+SHOWN = 200  # characters of a topic in the log: that of a reply is what its sender wants
+SHORT_BYTES = 1500  # a result as short as this was not the packet that the broker did not take
 QUOTA_EXCEEDED = 0x97  # reason of a PUBACK
 
 
@@ -28,7 +30,7 @@ class Delivery:
 
     Attributes:
         trouble: why results do not get through; "" if nothing is known to be wrong.
-        largest_sent: bytes of the largest result that was sent.
+        largest_result: bytes of the largest result that was sent.
     """
 
     def __init__(
@@ -40,12 +42,12 @@ class Delivery:
         pause: Callable[[], float],
         largest: int,
     ) -> None:
-        self.trouble, self.largest_sent = "", 0
+        self.trouble, self.largest_result = "", 0
         self._connection, self._settings, self._pause = connection, settings, pause
         self._outgoing, self._stream = outgoing, stream
         self._topics = Topics(settings.topic_base)
         self._most = min(settings.in_flight, connection.receive_maximum)
-        self._others: dict[int, str] = {}  # message number -> topic
+        self._others: dict[int, Message] = {}  # message number -> what was sent beside results, and not yet answered
         self._warnings: list[tuple[str, str]] = []
         self._moved_at = time.monotonic()
         self._held_until = 0.0
@@ -67,15 +69,15 @@ class Delivery:
 
     def publish(self, message: Message) -> int:
         """Send one message now; returns its number, 0 if it is larger than the broker takes."""
-        most = self._connection.maximum_packet_size
-        if len(message.payload) + len(message.topic.encode()) + OVERHEAD_BYTES > most:
-            self._warnings.append((f"large {message.topic}", f"mqtt larger than the broker takes: {message.topic}"))
+        shown = ascii(message.topic)[1:-1][:SHOWN]
+        if message.size + OVERHEAD_BYTES > self._connection.maximum_packet_size:
+            self._warnings.append((f"large {shown}", f"mqtt larger than the broker takes: {shown}"))
             return 0
         number = self._connection.publish(
             message.topic, message.payload, qos=message.qos, retain=message.retain, properties=message.properties
         )
         if message.qos:
-            self._others[number] = message.topic
+            self._others[number] = message
         return number
 
     def waits_for(self, number: int) -> bool:
@@ -85,6 +87,12 @@ class Delivery:
     def acknowledged(self, events: Sequence[Acknowledged]) -> list[int]:
         """The seqs of the results that the broker has now."""
         return [seq for event in events for seq in self._acknowledged(event)]
+
+    @property
+    def blames_a_result(self) -> bool:
+        """Whether a packet that the broker did not take is thought to be a result: the largest without an answer is."""
+        others = max((message.size for message in self._others.values()), default=0)
+        return self.largest_result > max(others, SHORT_BYTES)
 
     def warnings(self) -> list[tuple[str, str]]:
         """What to tell a person since the last call: what it is about, and the line."""
@@ -102,7 +110,7 @@ class Delivery:
             self.trouble = f"result {row.seq} is larger than the broker takes"
             self._warnings.append((f"large {row.seq}", f"mqtt {self.trouble}; it stays in the outbox"))
             return
-        self.largest_sent = max(self.largest_sent, len(payload.encode()))
+        self.largest_result = max(self.largest_result, len(payload.encode()))
         self._stream.sent(self._connection.publish(self._topics.result, payload, qos=1), result)
         if row.thumbnail is not None:
             properties = publish_properties(
@@ -114,12 +122,13 @@ class Delivery:
 
     def _acknowledged(self, event: Acknowledged) -> list[int]:
         self._moved_at = time.monotonic()
-        topic = self._others.pop(event.mid, None)
+        other = self._others.pop(event.mid, None)
         result = self._stream.acknowledged(event.mid)
         if result is None:
-            if event.refusal and topic is not None:
-                text = f"mqtt the broker does not take what is sent to {topic}: {event.refusal}"
-                self._warnings.append((f"refused {topic}", text))
+            if event.refusal and other is not None:
+                shown = ascii(other.topic)[1:-1][:SHOWN]
+                text = f"mqtt the broker does not take what is sent to {shown}: {event.refusal}"
+                self._warnings.append((f"refused {shown}", text))
             return []
         if event.refusal:
             self._hold(result, event)

@@ -13,6 +13,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 MAX_QUEUED = 2000  # replies that wait for the broker; beyond that commands go unanswered
+MAX_QUEUED_BYTES = 16_000_000  # of those and of pictures that were asked for
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,13 @@ class Message:
     retain: bool = False
     properties: Properties | None = None
 
+    @property
+    def size(self) -> int:
+        """Bytes on the wire, but for a few: the properties too are as long as whoever commands makes them."""
+        payload = self.payload.encode() if isinstance(self.payload, str) else self.payload
+        properties = len(self.properties.pack()) if self.properties else 0  # type: ignore[no-untyped-call]
+        return len(self.topic.encode()) + len(payload) + properties
+
 
 class Outgoing:
     """Filled by any thread, emptied by the MQTT thread."""
@@ -34,6 +42,7 @@ class Outgoing:
         self._latest: dict[str, Message] = {}
         self._unsent: dict[str, None] = {}  # topics, in the order in which they changed
         self._queue: deque[Message] = deque()
+        self._queued_bytes = 0
 
     def set_latest(self, message: Message) -> bool:
         """What a topic says from now on, at each connection again; False if it said so already."""
@@ -51,12 +60,18 @@ class Outgoing:
             self._latest[message.topic] = message
             self._unsent[message.topic] = None
 
-    def queue(self, message: Message, most: int = MAX_QUEUED) -> bool:
-        """Behind all that waits; False when that is `most` messages already."""
+    def queue(self, message: Message, share: float = 1.0) -> bool:
+        """Behind all that waits; False when no room is left for it in this share of the queue.
+
+        One alone has room, however large.
+        """
         with self._lock:
-            if len(self._queue) >= most:
+            size = self._queued_bytes + message.size
+            full = len(self._queue) >= share * MAX_QUEUED or size > share * MAX_QUEUED_BYTES
+            if full and self._queue:
                 return False
             self._queue.append(message)
+            self._queued_bytes = size
             return True
 
     def connected(self, unretained: str) -> None:
@@ -69,7 +84,9 @@ class Outgoing:
         """The next message; replies go before the rest."""
         with self._lock:
             if self._queue:
-                return self._queue.popleft()
+                message = self._queue.popleft()
+                self._queued_bytes -= message.size
+                return message
             if not self._unsent:
                 return None
             topic = next(iter(self._unsent))

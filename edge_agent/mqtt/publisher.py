@@ -23,7 +23,7 @@ from edge_agent.mqtt.connection import (
 from edge_agent.mqtt.credentials import AccessError
 from edge_agent.mqtt.delivery import Delivery
 from edge_agent.mqtt.events import Acknowledged, Event, Incoming, Subscribed
-from edge_agent.mqtt.outgoing import MAX_QUEUED, Message, Outgoing, as_json, publish_properties
+from edge_agent.mqtt.outgoing import Message, Outgoing, as_json, publish_properties
 from edge_agent.mqtt.result_stream import ResultStream
 from edge_agent.mqtt.settings import MqttSettings
 from edge_agent.mqtt.topics import Topics
@@ -33,7 +33,6 @@ log = logging.getLogger(__name__)
 
 IDLE_S = 1.0  # how long the thread sleeps when nothing happens; bounds how late a keep-alive is
 SETTLED_S = 10.0  # a connection that lasted as long was a good one
-SHORT_BYTES = 1500  # a result as short as this was not the packet that the broker did not take
 HANGS_S = 300.0  # names and addresses that nobody answers to, one after the other, may take a minute or two
 GOODBYE_S = 2.0  # how long stop waits for the broker to take "stopped"
 
@@ -135,12 +134,16 @@ class MqttPublisher:
 
     def publish_audit(self, entry: dict[str, Any]) -> None:
         """Send what was asked, and what came of it."""
-        self._queue(Message(self._topics.audit, as_json(entry)), MAX_QUEUED // 2)  # replies are worth more
+        self._queue(Message(self._topics.audit, as_json(entry)), 0.5)  # replies are worth more
 
-    def publish_snapshot(self, jpeg: bytes, snapshot_id: str) -> None:
-        """Send a picture that was asked for."""
-        properties = publish_properties(UserProperty=("id", snapshot_id), ContentType="image/jpeg")
-        self._queue(Message(self._topics.snapshot, jpeg, qos=1, properties=properties))
+    def publish_snapshot(self, jpeg: bytes, snapshot_id: str) -> bool:
+        """Send a picture that was asked for; False when too much waits for the broker already."""
+        properties = publish_properties(
+            UserProperty=("id", snapshot_id),
+            ContentType="image/jpeg",
+            MessageExpiryInterval=self._settings.thumbnail_expiry_s,
+        )
+        return self._queue(Message(self._topics.snapshot, jpeg, properties=properties), 0.5)
 
     def reply(self, name: str, message: Incoming, answer: dict[str, Any]) -> None:
         """Answer the command `name`: on `reply/{name}`, or where its sender wants it."""
@@ -178,13 +181,13 @@ class MqttPublisher:
         if self._outgoing.set_latest(Message(topic, as_json(value), retain=True)):
             self.wake()
 
-    def _queue(self, message: Message, most: int = MAX_QUEUED) -> None:
-        if self._outgoing.queue(message, most):
+    def _queue(self, message: Message, share: float = 1.0) -> bool:
+        taken = self._outgoing.queue(message, share)
+        if taken:
             self.wake()
         else:
-            self._complaints.warn(
-                "flood", f"mqtt more commands than the broker takes replies to; not sent: {message.topic}"
-            )
+            self._complaints.warn("flood", "mqtt more commands than the broker takes replies to; some are not sent")
+        return taken
 
     # From here on: the MQTT thread.
 
@@ -258,8 +261,8 @@ class MqttPublisher:
 
     def _shorten(self, delivery: Delivery) -> None:
         """The broker has a limit that it does not tell: the next connection sends results with fewer components."""
-        if delivery.largest_sent > SHORT_BYTES:
-            self._largest = delivery.largest_sent * 3 // 4
+        if delivery.blames_a_result:
+            self._largest = delivery.largest_result * 3 // 4
             log.warning("mqtt results are cut to %d bytes: the broker takes no larger ones", self._largest)
 
     def _say_goodbye(self, connection: Connection, delivery: Delivery) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from edge_agent.mqtt.publisher import MqttPublisher
 from edge_agent.mqtt.settings import MqttSettings
@@ -153,3 +155,45 @@ def test_thumbnails_expire(broker: Broker, outbox: Outbox, publish: Publish) -> 
         listener.wait(lambda: listener.on("/thumbnail"))
     (thumbnail,) = listener.on("/thumbnail")
     assert 70 <= thumbnail.properties.MessageExpiryInterval <= 77
+
+
+def test_a_picture_beyond_a_limit_that_was_not_told_costs_no_result_its_components(
+    tmp_path: Path, outbox: Outbox, publish: Publish
+) -> None:
+    broker = Broker(tmp_path / "narrow", extra=("message_size_limit 5000",)).start()
+    try:
+        with Listener(broker.port) as listener:
+            publisher = publish(broker.settings())
+            listener.wait(lambda: publisher.connected and listener.on("/info"))
+            for number in range(3):
+                publisher.publish_snapshot(bytes(20_000), str(number))
+                outbox.record(lambda seq: replace(maker()(seq), components=(SLIVER,) * 8, components_total=8))
+                publisher.wake()
+                assert publisher.drain(PATIENCE_S)
+            listener.wait(lambda: len({result["seq"] for result in listener.json_on("/result")}) == 3)
+    finally:
+        broker.stop()
+    assert {len(result["components"]) for result in listener.json_on("/result")} == {8}
+    assert not listener.on("/snapshot")
+
+
+def test_a_reply_that_its_sender_has_made_too_large_is_left_out_and_the_connection_stands(
+    tmp_path: Path, publish: Publish, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    broker = Broker(tmp_path / "narrow", extra=("max_packet_size 2000",)).start()
+    properties = Properties(PacketTypes.PUBLISH)
+    properties.CorrelationData = bytes(1930)
+    try:
+        with Listener(broker.port, topic_filter="+/+/+/reply/#") as listener:
+            publisher = publish(broker.settings())
+            wait_for(lambda: publisher.connected and "mqtt connected" in caplog.text)
+            topic = "plant1/line3/jetson-07/command/inspect"
+            listener.client.publish(topic, b"{}", qos=1, properties=properties)
+            listener.client.publish(topic, b'{"part_id": "a"}', qos=1)
+            listener.wait(lambda: listener.on("/reply/inspect"))
+    finally:
+        broker.stop()
+    (reply,) = listener.json_on("/reply/inspect")
+    assert reply["accepted"]
+    assert "larger than the broker takes: plant1/line3/jetson-07/reply/inspect" in caplog.text
