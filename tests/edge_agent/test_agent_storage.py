@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -9,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.agent import AgentFolder, AgentProcess, in_turn
+from tests.support import waiting_camera
+from tests.support.agent import BASE, AgentFolder, AgentProcess, in_turn
 from tests.support.broker import Broker
 from tests.support.listener import Listener
 
@@ -75,3 +77,33 @@ def test_on_a_full_disk_results_go_on_from_memory_and_return_to_the_disk(
         agent.wait_for_log("mqtt connected")
         in_turn(listener, ["after a restart"])
         assert listener.json_on("/result")[-1]["seq"] == len(results) + 1
+
+
+def test_a_promised_result_that_neither_disk_nor_memory_takes_is_an_error_at_the_next_start(
+    folder: AgentFolder, broker: Broker, small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.write_parts([False])
+    config = folder.write_config(results={"min_free_mb": 0})
+    monkeypatch.setenv(waiting_camera.VARIABLE, str(tmp_path / "now"))
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "nowhere"))  # where memory would be: it cannot be made
+    filler = small_disk / "filler"
+    with Listener(broker.port) as listener:
+        with AgentProcess(config, [waiting_camera.__name__]) as agent:
+            agent.wait_for_log("mqtt connected")
+            listener.client.publish(f"{BASE}/command/inspect", json.dumps({"part_id": "a"}), qos=1)
+            listener.wait(lambda: listener.json_on("/reply/inspect")[-1]["accepted"])
+            with pytest.raises(OSError, match="No space left"):
+                filler.write_bytes(bytes(8_000_000))
+            (tmp_path / "now").touch()
+            agent.wait_for_log("not-recorded part=a")
+            listener.wait(lambda: listener.json_on("/status")[-1]["reasons"][0]["code"] == "storage")
+            assert agent.stop() == 0
+            promised = listener.json_on("/reply/inspect")[-1]["id"]
+            assert f"ERROR   result-at-next-start id={promised} part=a" in agent.log
+        assert not listener.on("/result")
+        filler.unlink()
+        with AgentProcess(config, [waiting_camera.__name__]):
+            listener.wait(lambda: listener.on("/result"))
+    (result,) = listener.json_on("/result")
+    assert (result["id"], result["part_id"], result["seq"]) == (promised, "a", 1)
+    assert (result["verdict"], result["reasons"][0]["code"]) == ("ERROR", "interrupted")
