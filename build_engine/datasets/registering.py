@@ -8,6 +8,8 @@ import multiprocessing
 import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import astuple, dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +18,7 @@ import cv2
 
 from build_engine.datasets.annotated_pair import AnnotatedPair, DatasetError
 from build_engine.datasets.registered import RegisteredPair, register_pair
-from edge_agent.errors import StorageError
+from edge_agent.errors import EngineError, StorageError
 
 INDEX = "index.json"
 AT_ONCE = 10  # pairs that a process takes together
@@ -43,15 +45,18 @@ def register_all(pairs: Sequence[AnnotatedPair], folder: Path, margin: float, *,
         DatasetError: not one pair can be registered.
         ImageError, RecipeError: a pair cannot be read.
         StorageError: an array cannot be written.
+        EngineError: a process died.
     """
     index, asked = folder / INDEX, _fingerprint(pairs, margin)
-    known = read_index(folder) if index.is_file() else None
-    if known and known[0] == asked:
-        return known[1]
+    with suppress(OSError, ValueError, KeyError, TypeError):  # missing, or torn by a power cut
+        known = read_index(folder)
+        if known[0] == asked:
+            return known[1]
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        index.unlink(missing_ok=True)  # the arrays change: killed half-way, they must not pass for those of before
     except OSError as error:
-        raise StorageError(f"cannot make the folder ({error.strerror})", where=str(folder)) from error
+        raise StorageError(f"cannot be made ready ({error.strerror})", where=str(folder)) from error
     outcomes = list(_registered(pairs, folder, margin, jobs))
     kept = tuple(outcome for outcome in outcomes if isinstance(outcome, RegisteredPair))
     refused = tuple(outcome for outcome in outcomes if isinstance(outcome, str))
@@ -62,7 +67,9 @@ def register_all(pairs: Sequence[AnnotatedPair], folder: Path, margin: float, *,
             mend="are test and template of a pair photos of the same kind of part, taken alike?",
         )
     content = {"asked": asked, "refused": refused, "pairs": [(p.name, p.file.name, p.boxes) for p in kept]}
-    index.write_text(json.dumps(content), encoding="utf-8")
+    aside = index.with_suffix(".part")
+    aside.write_text(json.dumps(content), encoding="utf-8")
+    aside.replace(index)
     return Registration(kept, refused)
 
 
@@ -86,7 +93,11 @@ def _registered(
         return
     context = multiprocessing.get_context("spawn")  # a fork would copy the locks of other threads in a locked state
     with ProcessPoolExecutor(min(jobs, len(pairs)), context, _set_up) as pool:
-        yield from pool.map(work, pairs, files, chunksize=AT_ONCE)
+        try:
+            yield from pool.map(work, pairs, files, chunksize=AT_ONCE)
+        except BrokenProcessPool as error:
+            mend = "if memory ran out, use fewer of them: --jobs"
+            raise EngineError("a process that registers pairs died", mend=mend) from error
 
 
 def _set_up() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,8 @@ import pytest
 from build_engine.datasets import DatasetError, read_pairs
 from build_engine.datasets.annotated_pair import annotated_pair
 from build_engine.datasets.registered import mask_of_boxes, unpack
-from build_engine.datasets.registering import read_index, register_all
+from build_engine.datasets.registering import INDEX, read_index, register_all
+from edge_agent.errors import ImageError
 from tests.support.boards import BOX, write_board, write_pairs
 
 
@@ -61,6 +63,27 @@ def test_what_is_registered_already_is_not_done_again_unless_something_changed(t
     assert [pair.file.stat().st_mtime_ns for pair in first.pairs] == times
     register_all(pairs, folder, 2.0, jobs=1)
     assert [pair.file.stat().st_mtime_ns for pair in first.pairs] != times
+
+
+def test_a_call_that_was_cut_short_leaves_no_arrays_that_pass_for_those_of_an_earlier_one(tmp_path: Path) -> None:
+    write_pairs(tmp_path / "pairs", 2)
+    pairs, folder = read_pairs(tmp_path / "pairs"), tmp_path / "registered"
+    whole = [pair.read().copy() for pair in register_all(pairs, folder, 0.0, jobs=1).pairs]
+    gone = replace(pairs[0], test=tmp_path / "gone.png")
+    gone.test.write_bytes(b"no picture")
+    with pytest.raises(ImageError):
+        register_all([pairs[1], gone], folder, 0.0, jobs=1)
+    for pair, before in zip(register_all(pairs, folder, 0.0, jobs=1).pairs, whole, strict=True):
+        np.testing.assert_array_equal(pair.read(), before)
+
+
+def test_a_torn_index_is_made_anew(tmp_path: Path) -> None:
+    write_pairs(tmp_path / "pairs", 1)
+    pairs, folder = read_pairs(tmp_path / "pairs"), tmp_path / "registered"
+    first = register_all(pairs, folder, 0.0, jobs=1)
+    index = folder / INDEX
+    index.write_text(index.read_text()[:20])
+    assert register_all(pairs, folder, 0.0, jobs=1) == first == read_index(folder)[1]
 
 
 def test_several_processes_register_the_same(tmp_path: Path) -> None:
