@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
-from dataclasses import fields
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from build_engine.cli.numbers import annotators_margin, number, whole
+from build_engine.cli.run_settings import run_settings
 from build_engine.training.settings import FinetuneSettings
 from edge_agent.errors import UsageError
 
@@ -45,10 +48,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         ".json file; mask: an image), or a folder of NAME/test.*, NAME/template.*, NAME/mask.* with objects.json",
     )
     parser.add_argument("--output", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--resume", action="store_true", help="go on with the checkpoint in --output")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --output, with its settings")
     parser.add_argument(
         "--from",
-        dest="start",
+        dest="begin_with",
         type=Path,
         metavar="ONNX|RUN",
         help="what to start from: an exported float model, or the folder of a run (default: the package's model)",
@@ -62,9 +65,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--validation-share",
         type=number(0, 0.9, above=True),
-        default=default.validation_share,
         metavar="SHARE",
-        help="of the pairs to validate on (default: %(default)s)",
+        help=f"of the pairs to validate on (default: {default.validation_share})",
     )
     parser.add_argument(
         "--split",
@@ -72,18 +74,22 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="keep back whole folders of pairs, where they make up that share: other parts than are trained on; or "
         f"single pairs (default: {default.split}; pairs for --deeppcb)",
     )
-    parser.add_argument("--iterations", type=whole(1), default=default.iterations, help="at most (%(default)s)")
+    for option, kind, text in (
+        ("--iterations", whole(1), "at most"),
+        ("--patience", whole(0), "validations without a gain after which it ends; 0: never"),
+        ("--validate-every", whole(1), "steps between validations"),
+        ("--batch", whole(1), "crops a step"),
+        ("--crop", whole(64), "side of a sample in pixels"),
+        ("--learning-rate", number(0, above=True), "at its highest"),
+        ("--weight-decay", number(0), "of AdamW"),
+        ("--smoothing", number(0, 0.5), "of the labels"),
+        ("--seed", whole(0), "of split, crops and order"),
+    ):
+        name = option[2:].replace("-", "_")
+        parser.add_argument(option, type=kind, help=f"{text} (default: {getattr(default, name):g})")
     parser.add_argument(
-        "--patience", type=whole(0), default=default.patience, help="validations without a gain; 0: never stop early"
+        "--no-bf16", dest="bf16", action="store_const", const=False, help="float32 even where bfloat16 is faster"
     )
-    parser.add_argument("--validate-every", type=whole(1), default=default.validate_every, metavar="N")
-    parser.add_argument("--batch", type=whole(1), default=default.batch)
-    parser.add_argument("--crop", type=whole(64), default=default.crop, help="side of a sample in pixels")
-    parser.add_argument("--learning-rate", type=number(0, above=True), default=default.learning_rate)
-    parser.add_argument("--weight-decay", type=number(0), default=default.weight_decay)
-    parser.add_argument("--smoothing", type=number(0, 0.5), default=default.smoothing, help="label smoothing")
-    parser.add_argument("--seed", type=whole(0), default=default.seed)
-    parser.add_argument("--no-bf16", dest="bf16", action="store_false", help="float32 even where bfloat16 is faster")
     parser.add_argument("--threads", type=whole(0), default=0, help="threads of PyTorch (default: its own choice)")
     parser.add_argument("--workers", type=whole(0), default=0, help="processes that cut crops (default: %(default)s)")
     parser.add_argument(
@@ -110,13 +116,14 @@ def run(arguments: argparse.Namespace) -> int:
     parallel = joined()
     try:
         settings = _settings(arguments)
-        start = load_start(arguments.start or shipped_model())
+        start = load_start(arguments.begin_with or shipped_model())
         if settings.crop % start[0].multiple:
             raise UsageError(f"--crop must be a multiple of {start[0].multiple}, but got {settings.crop}")
         if parallel.first:
             output.mkdir(parents=True, exist_ok=True)
             log_to(output / "train.log")
         held_back, training, validation = _data(arguments, settings, parallel)
+        settings = _bound_to(settings, held_back, output)
         with training_bar(settings.iterations, shown=parallel.first) as bar:
             last = finetune(
                 start,
@@ -137,13 +144,24 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _settings(arguments: argparse.Namespace) -> FinetuneSettings:
-    chosen = {
-        field.name: getattr(arguments, field.name)
-        for field in fields(FinetuneSettings)
-        if field.name in arguments and field.name not in {"start", "margin", "split"}
-    }
-    split = arguments.split or ("pairs" if arguments.deeppcb else FinetuneSettings.split)
-    return FinetuneSettings(margin=annotators_margin(arguments), split=split, **chosen)
+    from build_engine.training.checkpoint import FILE
+
+    if not arguments.resume:
+        arguments.margin = annotators_margin(arguments)
+        arguments.split = arguments.split or ("pairs" if arguments.deeppcb else FinetuneSettings.split)
+    return run_settings(arguments, FinetuneSettings, arguments.output / FILE)
+
+
+def _bound_to(settings: FinetuneSettings, held_back: Sequence[AnnotatedPair], output: Path) -> FinetuneSettings:
+    """The settings with the pairs kept back. Raises UsageError where a run that is resumed had kept back others."""
+    names = hashlib.sha256("\n".join(pair.name for pair in held_back).encode()).hexdigest()[:12]
+    if settings.held_back not in ("", names):
+        raise UsageError(
+            "the pairs to validate on are not those that the run had kept back: it may have been trained on them",
+            where=str(output),
+            mend="give the pairs that it began with, or begin a run in another folder",
+        )
+    return replace(settings, held_back=names)
 
 
 def _data(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import fields
 from pathlib import Path
 
 from build_engine.cli import train_single
 from build_engine.cli.numbers import number, whole
+from build_engine.cli.run_settings import run_settings
 from build_engine.training.settings import MIXTURES, TrainingSettings
 from edge_agent.errors import UsageError
 
@@ -23,22 +23,30 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--photographs", type=Path, help="of networks for pairs: folder of photographs, any subject")
     parser.add_argument("--output", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--resume", action="store_true", help="go on with the checkpoint in --output")
-    parser.add_argument("--network", choices=("compact", "paper", *train_single.NETWORKS), default=default.network)
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --output, with its settings")
+    parser.add_argument(
+        "--network", choices=("compact", "paper", *train_single.NETWORKS), help=f"(default: {default.network})"
+    )
     parser.add_argument(
         "--width",
         type=number(0, 16, above=True),
         help="factor on all channel numbers (default: 1; of cnn-gan 0.25 of the published 64)",
     )
-    parser.add_argument("--norm", choices=("instance", "layer", "batch"), default=default.norm)
-    parser.add_argument("--recipe", choices=MIXTURES, default=default.recipe, help="mixture of pairs")
+    parser.add_argument("--norm", choices=("instance", "layer", "batch"), help="(default: the network's own)")
+    parser.add_argument("--recipe", choices=MIXTURES, help=f"mixture of pairs (default: {default.recipe})")
     parser.add_argument("--iterations", type=whole(1), help="(default: the network's own)")
     parser.add_argument("--batch", type=whole(1), help="(default: the network's own)")
     parser.add_argument("--learning-rate", type=number(0, above=True), help="(default: the network's own)")
     parser.add_argument("--weight-decay", type=number(0), help="(default: the network's own)")
-    parser.add_argument("--smoothing", type=number(0, 0.5), default=default.smoothing, help="label smoothing")
-    parser.add_argument("--seed", type=whole(0), default=default.seed)
-    parser.add_argument("--no-bf16", dest="bf16", action="store_false", help="float32 even where bfloat16 is faster")
+    parser.add_argument(
+        "--smoothing",
+        type=number(0, 0.5),
+        help=f"label smoothing, of networks for pairs (default: {default.smoothing})",
+    )
+    parser.add_argument("--seed", type=whole(0), help="(default: the network's own)")
+    parser.add_argument(
+        "--no-bf16", dest="bf16", action="store_const", const=False, help="float32 even where bfloat16 is faster"
+    )
     parser.add_argument("--threads", type=whole(0), default=0, help="threads of PyTorch (default: its own choice)")
     parser.add_argument("--workers", type=whole(0), default=1, help="processes that make pairs (default: %(default)s)")
     train_single.add_arguments(parser)
@@ -52,7 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
             raise UsageError(f"--network {arguments.network} trains in one process", mend="start it without torchrun")
         return train_single.run(arguments)
     if arguments.photographs is None:
-        raise UsageError(f"--network {arguments.network} needs --photographs", mend="name a folder of photographs")
+        network = arguments.network or TrainingSettings.network
+        raise UsageError(f"--network {network} needs --photographs", mend="name a folder of photographs")
     import torch
 
     from build_engine.cli.progress import log_to, training_bar
@@ -66,12 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("holds a run already", where=str(output), mend="name another folder or add --resume")
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    chosen = {
-        field.name: getattr(arguments, field.name)
-        for field in fields(TrainingSettings)
-        if getattr(arguments, field.name, None) is not None
-    }
-    settings = TrainingSettings(**chosen)
+    settings = run_settings(arguments, TrainingSettings, output / FILE)
     parallel = joined()
     try:
         if parallel.first:

@@ -18,7 +18,7 @@ from build_engine.onnx_import import read_network, recentre
 from build_engine.training.checkpoint import FILE, Checkpoint
 from build_engine.training.crops import PairCrops
 from build_engine.training.data import batches
-from build_engine.training.loop import Figures, Progress, bf16_supported, fit, starting
+from build_engine.training.loop import Figures, Progress, bf16_supported, fit, resumed, starting
 from build_engine.training.parallel import Parallel
 from build_engine.training.settings import FinetuneSettings
 
@@ -59,9 +59,9 @@ def finetune(
         start: the network to begin with, which is changed, and its name.
         training, validation: pairs of different parts.
         output: folder of the checkpoint.
-        settings: of the run.
+        settings: of the run; where it is resumed its own go before, but for the iterations.
         workers: processes that cut crops; 0: this one.
-        resume: go on with the checkpoint in `output`, with its settings but for the iterations.
+        resume: go on with the checkpoint in `output`.
         progress: told after every step.
         parallel: the processes of the run.
 
@@ -69,12 +69,10 @@ def finetune(
         ModelError: the checkpoint to resume from is missing or broken.
         UsageError: the batch cannot be shared by the processes.
     """
+    run = resumed(output, settings.iterations) if resume else _begun(start, training, settings)
+    assert isinstance(run.settings, FinetuneSettings)
+    settings = run.settings
     share = parallel.share(settings.batch)
-    if resume:
-        run = Checkpoint.load(output / FILE)
-        run.settings = replace(run.settings, iterations=settings.iterations)
-    else:
-        run = _begun(start, training, settings)
     left = settings.iterations - run.iteration
     crops = PairCrops(training, settings.crop, settings.seed, settings.batch, run.iteration, left, share)
     return fit(

@@ -36,9 +36,13 @@ class DetectorSettings:
 def train_detector(
     settings: DetectorSettings, state: dict[str, Any] | None, good: Pictures, save: Save, tell: Tell
 ) -> None:
-    """Train, or go on from `state`; see `FusionTraining.run` for the other arguments."""
-    gan = GanTraining.restored(state["gan"], settings.gan.iterations) if state else GanTraining(settings.gan)
-    network = _network(settings)
+    """Train, or go on from `state`; see `FusionTraining.run` for the other arguments.
+
+    Of a generator that is trained further the encoder begins anew.
+    """
+    gan, network = GanTraining(settings.gan), _network(settings)
+    if state:  # last of the three: it brings back where the run stood in its random numbers
+        gan = GanTraining.restored(state["gan"], settings.gan.iterations)
     trained = _channels(network, split(good)[0])
 
     def everything(encoder: EncoderTraining | None, *, finished: bool = False) -> dict[str, Any]:
@@ -60,7 +64,7 @@ def train_detector(
     )
     network.generator.load_state_dict(gan.generator.state_dict())
     encoder = EncoderTraining(settings.encoder, network)
-    if state and state["encoder"]:
+    if state and state["encoder"] and state["gan"]["iteration"] >= settings.gan.iterations:
         network.load_state_dict(state["weights"])
         encoder.restore(state["encoder"])
     encoder.run(

@@ -6,6 +6,7 @@ import copy
 import logging
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -120,6 +121,13 @@ def fresh(settings: TrainingSettings) -> Checkpoint:
     """A run that has not begun, with random weights of the settings' seed."""
     torch.manual_seed(settings.seed)
     return starting(settings, build_network(settings.network, settings.width, settings.norm))
+
+
+def resumed(output: Path, iterations: int) -> Checkpoint:
+    """The run in a folder, to go on to so many iterations. Raises ModelError where it is missing or broken."""
+    run = Checkpoint.load(output / FILE)
+    run.settings = replace(run.settings, iterations=iterations)
+    return run
 
 
 def starting(settings: TrainingSettings, network: PairNetwork) -> Checkpoint:

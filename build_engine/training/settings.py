@@ -82,10 +82,11 @@ class FinetuneSettings(TrainingSettings):
         margin: pixels by which annotated boxes stand off their objects on each side.
         validation_share: of the pairs, kept out of training.
         split: "folders" keeps back whole ones, "pairs" single pairs; see datasets.splitting.
+        held_back: digest of the names of the pairs kept back.
     """
 
     COMMAND: ClassVar[str] = "finetune --pairs PAIRS"
-    IMPLIED: ClassVar[frozenset[str]] = frozenset({"network", "width", "norm", "start"})
+    IMPLIED: ClassVar[frozenset[str]] = frozenset({"network", "width", "norm", "start", "held_back"})
 
     recipe: str = ""
     iterations: int = 800
@@ -102,6 +103,7 @@ class FinetuneSettings(TrainingSettings):
     margin: float = 0.0
     validation_share: float = 0.2
     split: str = "folders"
+    held_back: str = ""
 
 
 KINDS: dict[str, type[TrainingSettings]] = {"train": TrainingSettings, "finetune": FinetuneSettings}

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from build_engine.networks.similarity_contrast import PairNetwork
 from build_engine.synthesis.pairs import RECIPES, Recipe
-from build_engine.training.checkpoint import FILE, Checkpoint
+from build_engine.training.checkpoint import Checkpoint
 from build_engine.training.data import TRAINING, VALIDATION, Batch, SyntheticPairs, batches
-from build_engine.training.loop import Figures, Objective, Progress, fit, fresh
+from build_engine.training.loop import Figures, Objective, Progress, fit, fresh, resumed
 from build_engine.training.parallel import Parallel
 from build_engine.training.settings import TrainingSettings
 
@@ -38,9 +37,9 @@ def train(
     Args:
         photographs: folder of the backgrounds.
         output: folder of the checkpoint.
-        settings: of the run.
+        settings: of the run; where it is resumed its own go before, but for the iterations.
         workers: processes that make pairs; 0: this one.
-        resume: go on with the checkpoint in `output`, with its settings but for the iterations.
+        resume: go on with the checkpoint in `output`.
         progress: told after every step.
         parallel: the processes of the run.
         recipe: mixture of pairs; None is the one that the settings name.
@@ -50,11 +49,9 @@ def train(
         ModelError: the checkpoint to resume from is missing or broken.
         UsageError: the batch cannot be shared by the processes.
     """
+    run = resumed(output, settings.iterations) if resume else fresh(settings)
+    settings = run.settings
     share = parallel.share(settings.batch)
-    run = fresh(settings)
-    if resume:
-        run = Checkpoint.load(output / FILE)
-        run.settings = replace(run.settings, iterations=settings.iterations)
     mixture, left = recipe or RECIPES[settings.recipe], settings.iterations - run.iteration
     pairs = SyntheticPairs(
         photographs, TRAINING, mixture, settings.seed + 1000, settings.batch, run.iteration, left, share

@@ -59,6 +59,24 @@ def test_the_command_leaves_a_model_with_a_threshold_chosen_on_pairs_kept_back(
     assert "--resume" in capsys.readouterr().err
 
 
+def test_a_resumed_run_keeps_its_settings_and_the_pairs_that_it_was_not_trained_on(
+    tmp_path: Path, start: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, output = write_pairs(tmp_path / "pairs", 4, masks=True), tmp_path / "run"
+    began = ["--iterations", "2", "--validation-share", "0.5", "--seed", "3"]
+    assert main(command(data, start, output, *began)) == 0
+    first = Checkpoint.load(output / FILE).settings
+    resume = ["finetune", "--pairs", str(data), "--output", str(output), "--jobs", "1", "--resume"]
+    assert main([*resume, "--batch", "4"]) == 2
+    assert "--batch: 4 is not what the run began with, 2" in capsys.readouterr().err
+    assert main([*resume, "--iterations", "4"]) == 0
+    assert Checkpoint.load(output / FILE).settings == replace(first, iterations=4)
+    assert "2 pairs of pairs, 2 more to validate on" in (output / "validation.txt").read_text()
+    write_pairs(data, 8, masks=True)
+    assert main(resume) == 2
+    assert "it may have been trained on them" in capsys.readouterr().err
+
+
 def test_two_processes_have_the_losses_of_one_with_the_same_batch(tmp_path: Path, start: Path) -> None:
     data = write_pairs(tmp_path / "pairs", 4, masks=True)
     more = ["--iterations", "2", "--validation-share", "0.25", "--no-bf16"]

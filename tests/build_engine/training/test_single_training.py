@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +16,11 @@ from build_engine.cli.main import main
 from build_engine.evaluation.refining import refine
 from build_engine.networks.cnn_gan import CnnGan
 from build_engine.networks.feature_fusion import Parts
+from build_engine.training.encoder import EncoderSettings
 from build_engine.training.fusion import FusionSettings, FusionTraining
 from build_engine.training.fusion_loss import consistency_loss, feature_loss, fusion_loss, score_loss
-from build_engine.training.gan import critic_loss
+from build_engine.training.gan import GanSettings, critic_loss
+from build_engine.training.gan_detector import DetectorSettings, train_detector
 from tests.support.one_class import ring, write_mnist, write_mvtec
 
 
@@ -48,6 +53,25 @@ def test_cnn_gan_is_trained_resumed_exported_and_judged(tmp_path: Path, capsys: 
     judge[judge.index(str(model))] = str(run)
     assert main([*judge, "--refine", "2", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["pictures"] == 9
+
+
+def test_cnn_gan_resumed_comes_to_the_weights_of_an_uninterrupted_run() -> None:
+    settings = DetectorSettings(GanSettings(width=2, iterations=20, batch=2), EncoderSettings(iterations=50, batch=2))
+    good = np.random.default_rng(0).integers(0, 256, (60, 28, 28, 3), dtype=np.uint8)
+    settings = replace(settings, gan=replace(settings.gan, channels=3))
+
+    def states(settings: DetectorSettings, state: dict[str, Any] | None) -> list[dict[str, Any]]:
+        kept: list[dict[str, Any]] = []
+        train_detector(settings, state, good, lambda state: kept.append(copy.deepcopy(state)), lambda *_: None)
+        return kept
+
+    whole = states(settings, None)
+    assert whole[0]["encoder"] is None
+    for name, value in states(settings, whole[0])[-1]["weights"].items():
+        torch.testing.assert_close(value, whole[-1]["weights"][name])
+    longer = states(replace(settings, gan=replace(settings.gan, iterations=21)), whole[-1])[-1]
+    for name, value in longer["gan"]["generator"].items():
+        torch.testing.assert_close(longer["weights"][f"generator.{name}"], value)
 
 
 @pytest.mark.parametrize("good", [3, 12])
