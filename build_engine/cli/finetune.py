@@ -239,7 +239,7 @@ def _threshold_before(arguments: argparse.Namespace) -> float:
     """Of the model that the run started from; where that was a run, of the shipped one."""
     from edge_agent.engines import load_engine
 
-    start: Path | None = arguments.start
+    start: Path | None = arguments.begin_with
     engine = load_engine(start if start and start.suffix == ".onnx" else None)
     engine.close()
     return engine.info.threshold
