@@ -17,6 +17,7 @@ def find_components(
     threshold: float,
     mm_per_px: float | None = None,
     origin: tuple[int, int] = (0, 0),
+    most: int | None = MAX_COMPONENTS,
 ) -> tuple[tuple[Component, ...], int]:
     """The objects of a score map.
 
@@ -25,9 +26,10 @@ def find_components(
         threshold: pixels at or above it belong to an object; touching ones, also over a corner, to the same.
         mm_per_px: None where it is unknown.
         origin: x, y of the map's first pixel in the full frame.
+        most: of the components that are returned; None for all, which a verdict needs.
 
     Returns:
-        At most 100 components, the highest score first, none of them rejected yet; and how many there were.
+        The components, the highest score first, none of them rejected yet; and how many there were.
     """
     inside = (score_map >= threshold).view(np.uint8)
     left, top, across, down = cv2.boundingRect(inside)
@@ -50,7 +52,7 @@ def find_components(
     found.sort(key=lambda entry: entry[0], reverse=True)
     components = tuple(
         _component((score, mean, peak), (x + left + origin[0], y + top + origin[1]), mask, mm_per_px)
-        for score, mean, peak, (x, y), mask in found[:MAX_COMPONENTS]
+        for score, mean, peak, (x, y), mask in found[:most]
     )
     return components, len(found)
 

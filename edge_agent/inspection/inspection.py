@@ -60,7 +60,7 @@ class Inspection:
 
     Attributes:
         score: the highest component score, 0 without components.
-        components: ordered by score, highest first, at most 100.
+        components: ordered by score, highest first, at most 100; those that are rejected go before the rest.
         components_total: how many there were before that cut.
         score_map: float32 [H, W] over the full frame, 0 outside the region; None when nothing was inspected.
         aligned_template: BGR uint8 [H, W, 3], the template warped onto the frame; None when not registered.

@@ -21,7 +21,7 @@ from edge_agent.inspection.inspection import Inspection, Reason, Verdict
 from edge_agent.inspection.recipe import Recipe
 from edge_agent.inspection.registration import Registered, Registrar
 from edge_agent.inspection.timing import Timing
-from edge_agent.inspection.verdict import judge
+from edge_agent.inspection.verdict import judge, told
 
 NEEDS_SINGLE = "the recipe switches registration off, which needs a model that judges one picture alone"
 
@@ -102,13 +102,13 @@ def conclude(seen: Seen, *, clock: Callable[[], int] = time.perf_counter_ns) -> 
     with timing.stage("components"):
         scores = seen.scores.merged(seen.threshold)
         scores[registered.outside] = 0.0
-        found, total = find_components(scores, seen.threshold, recipe.mm_per_px, origin=(x0, y0))
-        verdict, reasons, components = judge(found, recipe.limits)
+        found, total = find_components(scores, seen.threshold, recipe.mm_per_px, origin=(x0, y0), most=None)
+        verdict, reasons, judged = judge(found, recipe.limits)
         if verdict is Verdict.OK and registered.doubt:
             verdict, reasons = Verdict.ERROR, (Reason("not-registered", registered.doubt),)
         score_map = np.zeros(shape[:2], np.float32)
         score_map[y0:y1, x0:x1] = scores
         aligned = np.zeros(shape, np.uint8)  # untouched pages cost nothing, zeros_like would write them
         aligned[y0:y1, x0:x1] = registered.template
-    highest = components[0].score if components else 0.0
-    return Inspection(verdict, reasons, highest, components, total, score_map, aligned, timing.stages)
+    highest = judged[0].score if judged else 0.0
+    return Inspection(verdict, reasons, highest, told(judged), total, score_map, aligned, timing.stages)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from edge_agent.inspection.components import MAX_COMPONENTS
 from edge_agent.inspection.inspection import Component, Reason, Verdict
 from edge_agent.inspection.recipe import Limits
 
@@ -20,6 +21,12 @@ def judge(components: Sequence[Component], limits: Limits) -> tuple[Verdict, tup
     largest = max(rejected, key=lambda component: component.length_px)
     text = f"{objects}, {the_largest}{_length(largest)} long, limit {_limit(largest, limits)}"
     return Verdict.NG, (Reason("component", text),), judged
+
+
+def told(judged: Sequence[Component]) -> tuple[Component, ...]:
+    """The components that a result names, at most 100, in their order: those that are rejected go before the rest."""
+    first = sorted(range(len(judged)), key=lambda number: not judged[number].rejected)[:MAX_COMPONENTS]
+    return tuple(judged[number] for number in sorted(first))
 
 
 def exceeds(component: Component, limits: Limits) -> bool:

@@ -11,9 +11,12 @@ import pytest
 
 from edge_agent.engines import Engine, load_engine
 from edge_agent.inspection import quality
+from edge_agent.inspection.components import MAX_COMPONENTS
 from edge_agent.inspection.inspection import Verdict
-from edge_agent.inspection.inspector import Inspector
+from edge_agent.inspection.inspector import Inspector, Seen, conclude
 from edge_agent.inspection.recipe import Limits, Recipe
+from edge_agent.inspection.registration import Registered
+from edge_agent.inspection.tiles import TileScores, plan
 from tests.support.models import write_difference_model
 from tests.support.scenes import REGION, connector, motion, moved, noisy, with_object
 
@@ -162,3 +165,21 @@ def test_black_on_black_is_an_error_not_ok(inspector: Inspector) -> None:
     assert inspection.verdict is Verdict.ERROR
     assert "no edges" in inspection.reasons[0].text
     assert inspector.inspect(with_object(nothing, BOX), Recipe("nothing", "1", nothing)).verdict is Verdict.NG
+
+
+def test_a_long_object_behind_a_hundred_surer_specks_is_not_ok() -> None:
+    scores = np.zeros((600, 600), np.float32)
+    for number in range(MAX_COMPONENTS + 20):
+        y, x = 20 * (number // 10), 20 * (number % 10)
+        scores[y + 5 : y + 12, x + 5 : x + 12] = 0.95
+    scores[400:404, 50:350] = 0.6
+    image = np.zeros((600, 600, 3), np.uint8)
+    recipe = Recipe("x2", "1", image, limits=Limits(min_length_px=20))
+    registered = Registered(image, recipe, (0, 0, 600, 600), image, image, (), scores < 0, "", {})
+    layout = plan(600, 600, 1.0, (600, 600))
+    inspection = conclude(Seen(registered, TileScores((layout,), scores[None], (600, 600)), 0.5, {}))
+    assert inspection.verdict is Verdict.NG
+    assert inspection.components_total == MAX_COMPONENTS + 21
+    assert len(inspection.components) == MAX_COMPONENTS
+    assert [component.rejected for component in inspection.components] == [False] * (MAX_COMPONENTS - 1) + [True]
+    assert inspection.score == inspection.components[0].score
