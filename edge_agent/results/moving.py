@@ -38,9 +38,11 @@ def _move_promises(source: Database, target: Database) -> None:
             "SELECT id, trigger_id, kind, part_id, accepted_at, answered_by, confirmed FROM accepted ORDER BY number"
         ).fetchall()
     with target.transaction() as connection:
+        # A trigger_id that the target knows under another id was accepted while nobody could ask it: both have results.
         connection.executemany(
             "INSERT INTO accepted (id, trigger_id, kind, part_id, accepted_at, answered_by, confirmed) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) "
+            "VALUES (?1, CASE WHEN EXISTS (SELECT 1 FROM accepted WHERE trigger_id = ?2 AND id != ?1) THEN NULL ELSE ?2 "
+            "END, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (id) "
             "DO UPDATE SET answered_by = excluded.answered_by, confirmed = excluded.confirmed",
             promises,
         )

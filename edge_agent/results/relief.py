@@ -70,6 +70,7 @@ class ReliefOutbox(Outbox):
             _is_ours(self._folder) and (self._folder / "outbox.sqlite").exists()
         ):  # of a process that ended while the disk was full
             self._memory = Outbox(self._folder / "outbox.sqlite", IN_MEMORY)
+            self._last = max(self._last, self._memory.last_seq)  # else a number would be given twice
             self._why = "results of an earlier run are still in memory"
             self._come_back()
 

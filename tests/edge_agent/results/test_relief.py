@@ -162,3 +162,41 @@ def test_the_service_has_a_place_of_its_own_in_memory(monkeypatch: pytest.Monkey
     monkeypatch.setenv("RUNTIME_DIRECTORY", "/run/matecheck:/run/other")
     assert memory_folder(tmp_path / "a").parent == Path("/run/matecheck")
     assert memory_folder(tmp_path / "a") != memory_folder(tmp_path / "b")
+
+
+def test_no_number_is_given_twice_when_the_disk_is_full_again_before_the_next_result(tmp_path: Path) -> None:
+    place, memory = tmp_path / "outbox.sqlite", tmp_path / "memory"
+    with closing(ReliefOutbox(place, memory=memory)) as outbox:
+        outbox.record(big())
+        fill(outbox)
+        assert outbox.record(big()).seq == 2
+        assert outbox.trouble
+    with closing(ReliefOutbox(place, memory=memory)) as outbox:  # the disk takes what was in memory
+        assert not outbox.trouble
+        assert outbox.last_seq == 2
+        fill(outbox)
+        result = outbox.record(big())
+        assert result.seq == 3
+        make_room(outbox)
+        assert [row.seq for row in outbox.waiting(9)] == [1, 2, 3]
+        assert not outbox.trouble
+
+
+def test_a_trigger_that_comes_twice_while_the_disk_cannot_be_read_keeps_nothing_in_memory(
+    outbox: ReliefOutbox,
+) -> None:
+    before = Trigger("command", "4711", trigger_id="t-1")
+    outbox.accept(before)
+    outbox.record(big(before))
+    fill(outbox)
+    assert outbox.record(big()).seq == 2  # in memory from now on
+    twin = Trigger("command", "4711", trigger_id="t-1")
+    assert outbox._memory
+    outbox._memory.accept(twin)  # the disk could not be asked whether it knows it
+    outbox.record(big(twin))
+    make_room(outbox)
+    assert [row.seq for row in outbox.waiting(9)] == [1, 2, 3]
+    assert not outbox.trouble
+    with pytest.raises(DuplicateTriggerError) as known:
+        outbox.accept(Trigger("command", "4711", trigger_id="t-1"))
+    assert known.value.id == before.id
