@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timezone
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -61,7 +62,8 @@ class AuditLog:
 
     def close(self) -> None:
         """Release the file."""
-        self._handler.close()
+        with suppress(OSError):  # a full disk: said when the line was written
+            self._handler.close()
 
 
 class _Handler(RotatingFileHandler):

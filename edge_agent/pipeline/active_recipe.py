@@ -43,11 +43,15 @@ class ActiveRecipe:
 
     @property
     def names(self) -> list[str]:
-        """What the library holds, in order; empty without one."""
-        if self._library is None or not self._library.is_dir():
+        """What of the library can be read, in order; empty without one."""
+        if self._library is None:
             return []
-        places = self._library.iterdir()
-        return sorted(p.name for p in places if NAME.fullmatch(p.name) and (p / SETTINGS).is_file())
+        try:
+            places = [place.name for place in self._library.iterdir() if NAME.fullmatch(place.name)]
+        except OSError:
+            return []
+        # os.path: False, and no error, of a folder that this user may not look into
+        return sorted(name for name in places if os.path.isfile(self._library / name / SETTINGS))  # noqa: PTH113
 
     def load(self, name: str) -> Recipe:
         """Read a recipe of the library, without using it. Raises RecipeError, ImageError."""

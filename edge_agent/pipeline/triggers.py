@@ -117,9 +117,9 @@ class TriggerQueue:
             return None
 
     def accept_newest(self, trigger: Trigger, frame: Frame) -> bool:
-        """Free-run: like `accept`, but takes the place of the newest one not yet taken. True if a frame was dropped."""
+        """Free-run: like `accept`, but takes the place of the newest frame not yet taken. True if one was dropped."""
         with self._changed:
-            if self._waiting:
+            if self._waiting and isinstance(self._waiting[-1].picture, Frame):  # an ERROR has its own result
                 self._waiting[-1] = _Waiting(trigger, frame)
                 return True
         return self.accept(trigger, frame) is not None

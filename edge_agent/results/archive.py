@@ -76,13 +76,12 @@ class Archive:
         """Delete the oldest until so much of the disk is free, or nothing is left to delete."""
         gone = 0
         with self._lock:
-            while self._entries and self._free() < free_mb * 1_000_000:
-                try:
+            try:
+                while self._entries and self._free() < free_mb * 1_000_000:
                     self._remove_oldest()
-                except OSError as error:
-                    log.warning(event("archive-cannot-delete", folder=self._folder, why=error))
-                    break
-                gone += 1
+                    gone += 1
+            except OSError as error:
+                log.warning(event("archive-cannot-delete", folder=self._folder, why=error))
         if gone:
             log.warning(event("archive-gave-up-pictures", count=gone, why=f"the disk must have {free_mb:.0f} MB free"))
 
@@ -143,6 +142,7 @@ class Archive:
             self._remove_oldest()
 
     def _free(self) -> int:
+        self._folder.mkdir(parents=True, exist_ok=True)  # somebody may have deleted it to make room
         return shutil.disk_usage(self._folder).free
 
     def _remove_oldest(self) -> None:

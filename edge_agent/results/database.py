@@ -6,7 +6,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -38,6 +38,7 @@ class Database:
         self.path = path
         self._prepare = prepare
         self._lock = threading.Lock()
+        self._lost = False  # the connection was closed over a broken file, and there is no other one yet
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -56,6 +57,8 @@ class Database:
             StorageError: nothing was written.
         """
         with self._lock:
+            if self._lost:
+                self._connection, self._lost = self._open(), False
             connection = self._connection
             try:
                 connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
@@ -65,9 +68,10 @@ class Database:
             except sqlite3.Error as error:
                 _roll_back(connection)
                 if _is_corruption(error):
+                    self._lost = True
                     connection.close()
                     self._set_aside(error)
-                    self._connection = self._open()
+                    self._connection, self._lost = self._open(), False
                     raise BrokenDatabaseError(str(error), where=str(self.path)) from error
                 raise failure(self.path, error) from error
             except BaseException:
@@ -132,8 +136,9 @@ def failure(path: Path, error: Exception) -> StorageError:
 
 def _roll_back(connection: sqlite3.Connection) -> None:
     """SQLite has already rolled back by itself after some errors, such as a full disk."""
-    if connection.in_transaction:
-        connection.execute("ROLLBACK")
+    with suppress(sqlite3.Error):  # the error that led here is the one to tell
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
 
 
 def _is_corruption(error: sqlite3.Error) -> bool:

@@ -38,13 +38,14 @@ def _move_promises(source: Database, target: Database) -> None:
             "SELECT id, trigger_id, kind, part_id, accepted_at, answered_by, confirmed FROM accepted ORDER BY number"
         ).fetchall()
     with target.transaction() as connection:
-        # A trigger_id that the target knows under another id was accepted while nobody could ask it: both have results.
+        known = dict(connection.execute("SELECT trigger_id, id FROM accepted WHERE trigger_id IS NOT NULL"))
+        # One that is known under another id was accepted while the target could not be asked: both keep their results.
+        rows = [(key, name if known.get(name, key) == key else None, *rest) for key, name, *rest in promises]
         connection.executemany(
             "INSERT INTO accepted (id, trigger_id, kind, part_id, accepted_at, answered_by, confirmed) "
-            "VALUES (?1, CASE WHEN EXISTS (SELECT 1 FROM accepted WHERE trigger_id = ?2 AND id != ?1) THEN NULL ELSE ?2 "
-            "END, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (id) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) "
             "DO UPDATE SET answered_by = excluded.answered_by, confirmed = excluded.confirmed",
-            promises,
+            rows,
         )
 
 

@@ -42,3 +42,10 @@ def test_a_disk_that_takes_nothing_is_said_once_and_the_entry_is_published_all_t
             audit.write("pause", {}, {}, {"command": "pause", "accepted": True, "reason": None})
     assert caplog.text.count("audit-not-written") == 1
     assert len(published) == 3
+
+
+def test_a_full_disk_does_not_keep_the_agent_from_ending(tmp_path: Path) -> None:
+    (tmp_path / "audit.jsonl").symlink_to("/dev/full")
+    audit = AuditLog(tmp_path / "audit.jsonl", 1000, lambda entry: None, lambda: True)
+    audit.write("inspect", {}, {}, REFUSED)
+    audit.close()

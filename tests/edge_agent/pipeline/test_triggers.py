@@ -77,6 +77,19 @@ def test_free_run_keeps_the_newest_frame_and_one_result_for_it() -> None:
     assert triggers.take(0) is None
 
 
+def test_free_run_drops_no_error_for_a_newer_frame() -> None:
+    triggers = TriggerQueue(limit=4, deadline_s=1)
+    lost = Trigger("free-run")
+    triggers.accept(lost, Reason("camera-lost", "it is gone"))
+    assert not triggers.accept_newest(Trigger("free-run"), _frame(0))
+    assert triggers.accept_newest(Trigger("free-run"), _frame(1))
+    assert triggers.take(0) == (lost, Reason("camera-lost", "it is gone"))
+    taken = triggers.take(0)
+    assert taken
+    assert isinstance(taken[1], Frame)
+    assert taken[1].number == 1
+
+
 def test_closing_answers_what_waits_for_a_frame_and_refuses_the_rest() -> None:
     triggers = TriggerQueue(limit=5, deadline_s=10)
     with_frame, without = Trigger("command", "a"), Trigger("command", "b")

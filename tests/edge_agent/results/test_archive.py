@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -147,3 +148,11 @@ def test_the_archive_gives_up_its_oldest_pictures(disk_of_one_mb: Path) -> None:
     assert archive.size == total(disk_of_one_mb)
     archive.give_up(free_mb=5)
     assert archive.size == 0
+
+
+def test_a_folder_that_somebody_has_deleted_to_make_room_is_made_again(tmp_path: Path) -> None:
+    archive = Archive(tmp_path / "archive", limit_mb=1)
+    archive.save(maker(Verdict.NG)(1), NOISE)
+    shutil.rmtree(tmp_path / "archive")
+    archive.give_up(1e9)
+    assert archive.save(maker(Verdict.NG)(2), NOISE).is_file()

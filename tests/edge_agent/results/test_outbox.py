@@ -1,3 +1,4 @@
+import errno
 import json
 import logging
 import signal
@@ -129,6 +130,31 @@ def test_a_database_that_breaks_while_running_does_not_lose_the_next_result(path
     assert outbox.record(maker()).seq > 50
     assert outbox.count() >= 1
     assert list(path.parent.glob("outbox.db.broken-*"))
+
+
+def test_a_broken_database_that_cannot_be_set_aside_is_an_error_that_mends_itself(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox = Outbox(path)
+    for _ in range(50):
+        outbox.record(maker(), thumbnail=b"x" * 5000)
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("DELETE FROM result WHERE seq = 1")
+        other.commit()
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        with path.open("r+b") as file:
+            file.seek(4096)
+            file.write(b"\xff" * (path.stat().st_size - 4096))
+
+    def read_only(_self: Path, _target: Path) -> Path:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", read_only)
+        for _ in range(3):
+            with pytest.raises(StorageError, match="Read-only"):
+                outbox.record(maker())
+    assert outbox.record(maker()).seq > 50
 
 
 def test_a_full_outbox_forgets_the_oldest_and_says_so(path: Path, caplog: pytest.LogCaptureFixture) -> None:
