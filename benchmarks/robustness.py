@@ -84,11 +84,11 @@ def disturbed(kind: str, level: float, image: Image) -> tuple[Image, NDArray[np.
 
 
 LEVELS: dict[str, tuple[float, ...]] = {
-    "shift": (3, 6, 12, 24),
-    "rotation": (0.5, 1, 2, 4),
-    "blur": (1.5, 3, 6),
-    "noise": (30, 60, 120),
-    "brightness": (50, 100, 150),
+    "shift": (6, 24),
+    "rotation": (1, 4),
+    "blur": (3, 6),
+    "noise": (120,),
+    "brightness": (150,),
 }
 UNITS = {
     "shift": "px along x, half of it along y",
