@@ -30,7 +30,7 @@ def write_card(checkpoint: Checkpoint, model: Path, data: str, results: str = ""
         results = old[old.index(RESULTS) :] if RESULTS in old else f"{RESULTS}\nNot measured yet.\n"
     network, settings = checkpoint.network(), checkpoint.settings
     seconds = sum(row["seconds"] for row in checkpoint.history)
-    figures = ", ".join(f"{key} {value:.4f}" for key, value in checkpoint.history[-1].items() if "_" in key)
+    figures = ", ".join(f"{key} {value:.4f}" for key, value in checkpoint.figures().items())
     rows = {
         "file": f"{model.name}, {model.stat().st_size / 1e6:.2f} MB, sha256 {_digest(model)}",
         "network": f"{settings.network}, width {settings.width}, norm {settings.norm or 'default'}",
@@ -40,8 +40,7 @@ def write_card(checkpoint: Checkpoint, model: Path, data: str, results: str = ""
         "command": f"`{settings.command()}`",
         "seed": str(settings.seed),
         "data": data,
-        "duration": f"{seconds / 60:.0f} minutes on CPU, {checkpoint.iteration:,} iterations; "
-        f"PyTorch {torch.__version__}",
+        "duration": f"{seconds / 60:.0f} minutes, {checkpoint.iteration:,} iterations; PyTorch {torch.__version__}",
         "on the validation pairs": figures,
     }
     table = "\n".join(f"| {key} | {value} |" for key, value in rows.items())

@@ -25,12 +25,13 @@ def candidates(store: EngineStore) -> dict[str, Manifest]:
 
 
 def choose(store: EngineStore) -> str:
-    """The engine that is meant if none is named. Raises CalibrationError unless there is exactly one."""
-    found = candidates(store)
+    """The engine that is meant if none is named: the new one. Raises CalibrationError unless there is exactly one."""
+    previous = store.previous()
+    found = {name: manifest for name, manifest in candidates(store).items() if store.folder / name != previous}
     if len(found) == 1:
         return next(iter(found))
     if not found:
-        what, mend = "holds no new engine that passed the gate", "make one with calibrate int8"
+        what, mend = "holds no new engine that passed the gate", "make one with calibrate int8, or name one"
     else:
         what, mend = f"holds {len(found)} engines that passed the gate", f"name one: {', '.join(found)}"
     raise CalibrationError(what, where=str(store.folder), mend=mend)

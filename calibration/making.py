@@ -18,7 +18,7 @@ from build_engine.precision import Budget, PrecisionReport, read_report, to_fp16
 from calibration.breadth import LEAST_PAIRS, needs
 from calibration.coverage import LayerCoverage, cover
 from calibration.errors import CalibrationError
-from calibration.gate import GateResult, check
+from calibration.gate import LEAST_CALIBRATED, UNUSABLE_SHARE, GateResult, check
 from calibration.pair_set import Entry, PairSet, set_digest
 from calibration.place import Place
 from calibration.progress import Progress
@@ -107,9 +107,15 @@ class Making:
     def _converted(self) -> PrecisionReport:
         """The model of that precision; INT8 needs the ranges."""
         model, report_file = self.folder / MODEL, self.folder / REPORT
-        if report_file.is_file() and model.is_file():
-            self.progress.line(f"model      {self.precision} model is there from an earlier call")
-            return read_report(report_file)
+        if report_file.is_file():
+            try:
+                load_engine(model, "onnxruntime", 1).close()
+                report = read_report(report_file)
+            except ModelError as error:  # torn by a power cut
+                self.progress.line(f"model      is made anew: {error}")
+            else:
+                self.progress.line(f"model      {self.precision} model is there from an earlier call")
+                return report
         make_folder(self.folder)
         report = to_fp16(self.place.model, model) if self.precision == FP16 else self._calibrated(model)
         aside = report_file.with_suffix(".part")
@@ -140,6 +146,12 @@ class Making:
         )
         if registered.unusable:
             why = next(iter(registered.unusable.values()))
+            if tiles.done < max(LEAST_CALIBRATED, (1 - UNUSABLE_SHARE) * len(self.calibration)):
+                model.unlink()
+                what = f"only {tiles.done} of {len(self.calibration)} pictures can be calibrated on ({why})"
+                raise CalibrationError(
+                    what, where=str(self.pairs.folder), mend="calibrate collect --fresh takes others"
+                )
             self.progress.line(f"           {len(registered.unusable)} pictures could not be used: {why}")
         self.progress.line(f"ranges     from {tiles.done} pairs, {report.tiles} pairs of tiles, method {report.method}")
         return report

@@ -68,9 +68,7 @@ class PairSet:
         self._entries: dict[str, Entry] = {}
         try:
             for path in sorted(folder.glob("*.json")):
-                with suppress(
-                    ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError
-                ):  # torn by a power cut: not there
+                with suppress(*TORN):
                     entry = _entry(json.loads(path.read_bytes()))
                     if path.stem == entry.id and self.picture(entry).is_file():
                         self._entries[entry.id] = entry

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -195,27 +196,23 @@ def _finish(
     validation: list[RegisteredPair],
 ) -> None:
     from build_engine.evaluation.evaluation import evaluate, write_pictures
-    from build_engine.evaluation.registered import THRESHOLDS, TILE, choose_threshold, scores_by_threshold
+    from build_engine.evaluation.registered import TILE, choose_threshold
     from build_engine.evaluation.report import table
     from build_engine.model_card import write_card
     from build_engine.onnx_export import export
     from build_engine.training.curves import draw_curves
-    from edge_agent.engines import load_engine
 
     output: Path = arguments.output
     draw_curves(last.history, output / "curves.png")
     model = output / MODEL
     network, name = last.network(), last.settings.network
 
-    def write(threshold: float) -> None:
-        export(network, model, name=name, version="finetuned", threshold=threshold, size=TILE)
+    def write(file: Path, threshold: float) -> None:
+        export(network, file, name=name, version="finetuned", threshold=threshold, size=TILE)
 
-    write(THRESHOLDS[0])
-    engine = load_engine(model)
-    scores = scores_by_threshold(engine, validation, THRESHOLDS, settings.margin)
-    engine.close()
+    scores = _scores(write, validation, settings.margin, output)
     threshold = choose_threshold(scores, _threshold_before(arguments))
-    write(threshold)
+    write(model, threshold)
     source: Path = arguments.deeppcb or arguments.pairs
     counts = f"{len(training)} pairs of {source.name}, {len(validation)} more to validate on"
     assert isinstance(last.settings, FinetuneSettings)
@@ -233,6 +230,22 @@ def _finish(
     write_pictures(held_back, inspections, report, model, threshold=None, title=title, folder=output)
     print(text)
     print(f"\n{model}, {card.name}, {REPORT}, curves.png, precision-recall.png, worst-cases.png")
+
+
+def _scores(
+    write: Callable[[Path, float], None], validation: list[RegisteredPair], margin: float, output: Path
+) -> dict[float, Scores]:
+    """Figures of the exported model at each threshold. The run has no model.onnx until its threshold is chosen."""
+    from build_engine.evaluation.registered import THRESHOLDS, scores_by_threshold
+    from edge_agent.engines import load_engine
+
+    with tempfile.TemporaryDirectory(dir=output) as folder:
+        aside = Path(folder) / MODEL
+        write(aside, THRESHOLDS[0])
+        engine = load_engine(aside)
+        scores = scores_by_threshold(engine, validation, THRESHOLDS, margin)
+        engine.close()
+    return scores
 
 
 def _threshold_before(arguments: argparse.Namespace) -> float:

@@ -16,6 +16,7 @@ from build_engine.training.settings import KINDS, TrainingSettings
 from edge_agent.errors import ModelError
 
 FILE = "checkpoint.pt"
+PROGRESS = frozenset({"iteration", "loss", "seconds"})  # what each row of the history has
 
 
 @dataclass
@@ -65,6 +66,13 @@ class Checkpoint:
         except (RuntimeError, KeyError, TypeError, EOFError, OSError, pickle.UnpicklingError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise ModelError(f"not a checkpoint of ours ({reason})", where=str(file), mend="train anew") from None
+
+    def figures(self) -> dict[str, float]:
+        """Those of the validation that judged what `network` gives; empty where there was none."""
+        key = self.settings.select
+        rows = [row for row in self.history if row.keys() - PROGRESS]
+        best = max((row for row in rows if key in row), key=lambda row: row[key]) if self.best else rows[-1]
+        return {name: value for name, value in best.items() if name not in PROGRESS}
 
     def network(self) -> PairNetwork:
         """The network with the best weights, or else the last averaged ones, ready to judge."""

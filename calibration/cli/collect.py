@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from build_engine.cli.numbers import number, whole
+
 if TYPE_CHECKING:
     from calibration.breadth import Need
     from calibration.place import Place
@@ -50,11 +52,13 @@ def add_parser(subparsers: Any) -> None:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The arguments that `run` shares."""
     parser.add_argument("config", metavar="CONFIG", type=Path, help="agent.toml of the agent that runs")
-    parser.add_argument("--pairs", metavar="N", type=int, default=PAIRS, help=f"how many; default: {PAIRS}")
-    parser.add_argument("--every", metavar="S", type=float, default=1.0, help="at most one each S seconds; default: 1")
+    parser.add_argument("--pairs", metavar="N", type=whole(1), default=PAIRS, help=f"how many; default: {PAIRS}")
+    parser.add_argument(
+        "--every", metavar="S", type=number(0), default=1.0, help="at most one in S seconds; default: 1"
+    )
     parser.add_argument("--camera", action="store_true", help="open the camera here; the agent must be stopped")
-    parser.add_argument("--limit-mb", metavar="MB", type=int, default=4000, help="most on disk; default: 4000")
-    parser.add_argument("--minutes", metavar="M", type=float, default=120.0, help="longest time; default: 120")
+    parser.add_argument("--limit-mb", metavar="MB", type=whole(1), default=4000, help="most on disk; default: 4000")
+    parser.add_argument("--minutes", metavar="M", type=number(0), default=120.0, help="longest time; default: 120")
     parser.add_argument("--fresh", action="store_true", help="throw away what was collected before")
 
 

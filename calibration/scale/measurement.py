@@ -38,7 +38,7 @@ class ScaleMeasurement:
 
     Attributes:
         mm_per_px: in the plane of the board, on average over the region.
-        least, most: of the places in the region, the mean of both directions.
+        least, most: of all places in the region and all directions there.
         rms_px: root of the mean squared distance between the corners found and those that the lens model expects.
         square_error_mm: how far squares, measured in the first photo, are off their true side, on average.
         tilt_degrees: of the board against the camera in the first photo.
@@ -153,12 +153,12 @@ class _Plane:
         return np.asarray(hit[:, :2] / hit[:, 2:], np.float64)
 
     def scales(self, pixels: NDArray[np.float64]) -> NDArray[np.float64]:
-        """mm per pixel at each of these pixels, the mean of both directions."""
-        along = [
-            np.linalg.norm(self.places(pixels + step) - self.places(pixels - step), axis=1)
-            for step in (np.array((0.5, 0.0)), np.array((0.0, 0.5)))
-        ]
-        return np.asarray((along[0] + along[1]) / 2, np.float64)
+        """mm per pixel at each of these pixels, in the direction of the largest and of the smallest: float64 [K, 2].
+
+        On a tilted board they differ, whatever the direction in which it is tilted.
+        """
+        along = [self.places(pixels + step) - self.places(pixels - step) for step in np.eye(2) / 2]
+        return np.asarray(np.linalg.svd(np.stack(along, axis=2), compute_uv=False), np.float64)
 
 
 def _inside(polygon: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -203,3 +203,26 @@ def test_an_engine_without_the_gate_s_word_is_never_activated(place: Place) -> N
     with pytest.raises(CalibrationError, match="never compared with FP32"):
         activate(place.store, "mine")
     assert place.store.current() is None
+
+
+def test_pictures_that_cannot_be_used_do_not_count_as_calibrated_on(
+    place: Place, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pairs = PairSet(place.pairs)
+    calibration = [entry for entry in pairs.entries if not entry.for_check]
+    for entry in calibration[30:]:
+        pairs.picture(entry).write_bytes(b"torn")
+    assert main(["int8", str(config)]) == 2
+    assert f"only 30 of {len(calibration)} pictures can be calibrated on" in capsys.readouterr().err
+    assert not place.store.names()
+
+
+def test_a_model_of_an_earlier_call_that_a_power_cut_has_torn_is_made_anew(
+    place: Place, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fp16", str(config)]) == 0
+    (name,) = place.store.names()
+    place.store.remove(name)
+    (place.work / name / "model.onnx").write_bytes(b"")
+    assert main(["fp16", str(config)]) == 0
+    assert "is made anew" in capsys.readouterr().out

@@ -140,6 +140,10 @@ def test_a_run_ends_when_the_validation_gets_no_better_and_keeps_the_best(tmp_pa
     assert any((last.best[name] != last.averaged[name]).any() for name in last.best)
 
 
+def test_the_figures_of_a_run_are_those_of_the_weights_that_it_keeps(tmp_path: Path) -> None:
+    assert run([0.5, 0.8, 0.7], tmp_path, patience=0).figures() == {"f1": 0.8}
+
+
 def test_a_run_without_patience_goes_to_its_end(tmp_path: Path) -> None:
     assert run([0.9, 0.1, 0.1, 0.1, 0.1], tmp_path, patience=0).iteration == 5
 

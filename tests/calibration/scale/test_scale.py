@@ -67,6 +67,14 @@ def test_tilted_photos_tell_the_lens() -> None:
     assert measured.rms_mm == pytest.approx(measured.rms_px * measured.mm_per_px)
 
 
+@pytest.mark.parametrize("tilt", [(0.2, 0.0), (0.0, 0.2), (0.14, 0.14)])
+def test_what_a_tilted_board_says_to_vary_is_the_worst_of_all_directions(tilt: tuple[float, float]) -> None:
+    measured = measure([find(BOARD, photo(220.0, tilt=tilt), "tilted")], recipe())
+    across = 1 / np.cos(np.hypot(*tilt))  # longer by so much against the direction around which it is tilted
+    assert measured.most / measured.least > across
+    assert measured.spread > (across - 1) / 2
+
+
 def test_the_scale_is_written_into_the_recipe_with_a_new_version(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
