@@ -6,10 +6,13 @@ The driver can only be loaded once and stands in the way of a real one, so that 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
+from tests.support.broker import Broker
 from tests.support.gpu.fake_cuda import FakeCuda
 
 if not os.environ.get("MATECHECK_FAKE_GPU"):
@@ -34,3 +37,10 @@ def cuda(driver: FakeCuda) -> FakeCuda:
     driver.seed(1)
     driver.trace()
     return driver
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    broker = Broker(tmp_path / "broker").start()
+    yield broker
+    broker.stop()

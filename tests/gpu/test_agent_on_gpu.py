@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,13 +18,6 @@ from tests.support.models import write_difference_model
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="NOT RUN: plans are loaded of root alone")
 PROGRAM = ("tests.support.gpu.process", "edge-agent")
 HEIGHT, WIDTH = 256, 320
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    broker = Broker(tmp_path / "broker").start()
-    yield broker
-    broker.stop()
 
 
 @pytest.fixture

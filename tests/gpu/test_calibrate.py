@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -29,13 +28,6 @@ pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="NOT RUN: plans are loa
 PROGRAM = ("tests.support.gpu.process", "edge-agent")
 CALIBRATE = [sys.executable, "-m", "tests.support.gpu.process", "calibrate"]
 KILLS, SEED = 3, 3
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    broker = Broker(tmp_path / "broker").start()
-    yield broker
-    broker.stop()
 
 
 @pytest.fixture
