@@ -17,9 +17,12 @@ from edge_agent.engines.engine import Engine
 from edge_agent.engines.manifest import MODEL
 from edge_agent.engines.plan import read_artifact
 from edge_agent.errors import EngineError, PlanError
+from edge_agent.inspection.inspector import Inspector
+from edge_agent.inspection.recipe import Recipe
 from tests.support.compiled import HEIGHT, WIDTH, write_compiled
 from tests.support.gpu.fake_cuda import LAUNCH_FAILED, OUT_OF_MEMORY, FakeCuda
 from tests.support.models import write_difference_model
+from tests.support.scenes import REGION, connector, motion, moved, noisy
 
 Memory = Literal["mapped", "copied"]
 
@@ -36,10 +39,10 @@ def engine(artifact: Path, request: pytest.FixtureRequest) -> Iterator[Engine]:
     engine.close()
 
 
-def plan_of(folder: Path, **behaviour: Any) -> bytes:
+def plan_of(folder: Path, height: int = HEIGHT, width: int = WIDTH, **behaviour: Any) -> bytes:
     from tests.support.gpu.fake_tensorrt import make_plan
 
-    return make_plan(write_difference_model(folder / "m.onnx", height=HEIGHT, width=WIDTH).read_bytes(), **behaviour)
+    return make_plan(write_difference_model(folder / "m.onnx", height=height, width=width).read_bytes(), **behaviour)
 
 
 def load(folder: Path, memory: Literal["auto", "mapped", "copied"] = "copied") -> Engine:
@@ -107,10 +110,27 @@ def test_a_template_that_stays_is_not_copied_again(cuda: FakeCuda, artifact: Pat
     before = cuda.count("bytes to device")
     engine.infer(tiles(5, 3), template.copy())
     assert cuda.count("bytes to device") - before == template.nbytes, "the test tiles alone"
-    moved = template.copy()
-    moved[4, HEIGHT - 1, WIDTH - 1, 2] ^= 1
-    np.testing.assert_array_equal(engine.infer(moved, moved), load_engine(artifact / MODEL).infer(moved, moved))
+    other = template.copy()
+    other[4, HEIGHT - 1, WIDTH - 1, 2] ^= 1
+    np.testing.assert_array_equal(engine.infer(other, other), load_engine(artifact / MODEL).infer(other, other))
     assert cuda.count("bytes to device") - before == 3 * template.nbytes
+    engine.close()
+
+
+def test_parts_that_lie_alike_upload_the_template_once_and_a_moved_part_again(cuda: FakeCuda, tmp_path: Path) -> None:
+    height, width = 256, 320
+    plan = plan_of(tmp_path, height, width)
+    engine = load(write_compiled(tmp_path / "engine", plan, height=height, width=width))
+    template = connector()
+    inspector, recipe = Inspector(engine), Recipe("x", "1", template, REGION)
+    here, elsewhere = noisy(template, 1), noisy(moved(template, motion(template, (3.3, 1.7))), 2)
+    sent = []
+    for image in (here, noisy(template, 3), elsewhere, noisy(template, 4), here):
+        before = cuda.count("bytes to device")
+        assert inspector.inspect(image, recipe).timing_ms.keys() >= {"inference"}
+        sent.append((cuda.count("bytes to device") - before) / (height * width * 3))
+    tiles_of_part = 2  # the region at full resolution and at half
+    assert sent == [2 * tiles_of_part, tiles_of_part, 2 * tiles_of_part, 2 * tiles_of_part, tiles_of_part]
     engine.close()
 
 
