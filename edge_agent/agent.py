@@ -156,6 +156,7 @@ class Agent:
             for worker in self._supervisor.workers:
                 if worker is not self._inspecting:
                     self._supervisor.start(worker)
+            self._publisher.set_status(self._conditions.to_dict())
             self._publisher.start()
             systemd.notify("READY=1", "STATUS=online")
             name = self.recipe.current.name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
@@ -15,6 +16,7 @@ from edge_agent.errors import StorageError
 log = logging.getLogger(__name__)
 
 WAL_BYTES = 16_000_000  # the write-ahead log is cut back to this after a checkpoint
+REOPEN_S = 1.0  # between two attempts to open a file for writing that can only be read
 
 
 class BrokenDatabaseError(StorageError):
@@ -26,6 +28,9 @@ class Database:
 
     synchronous=FULL, because a power cut is the ordinary way to switch such a device off, and one fsync a part is
     cheap. A file found broken is renamed, so that a person can still look into it, and a new one takes its place.
+
+    A file that is whole, on a disk too full (or read-only) for the two that SQLite puts beside it, is opened to be read
+    alone: every writing transaction fails, until the disk takes them.
 
     Args:
         prepare: makes the tables of a file that was just opened, and checks it; may raise sqlite3.DatabaseError.
@@ -39,6 +44,8 @@ class Database:
         self._prepare = prepare
         self._lock = threading.Lock()
         self._lost = False  # the connection was closed over a broken file, and there is no other one yet
+        self._read_only: sqlite3.Error | None = None  # why
+        self._reopen_at = 0.0
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -59,10 +66,12 @@ class Database:
         with self._lock:
             if self._lost:
                 self._connection, self._lost = self._open(), False
+            if self._read_only:
+                self._reopen()
             connection = self._connection
             try:
                 connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-                connection.execute("BEGIN IMMEDIATE")
+                connection.execute("BEGIN" if self._read_only else "BEGIN IMMEDIATE")
                 yield connection
                 connection.execute("COMMIT")
             except sqlite3.Error as error:
@@ -73,7 +82,7 @@ class Database:
                     self._set_aside(error)
                     self._connection, self._lost = self._open(), False
                     raise BrokenDatabaseError(str(error), where=str(self.path)) from error
-                raise failure(self.path, error) from error
+                raise failure(self.path, self._read_only or error) from error
             except BaseException:
                 _roll_back(connection)
                 raise
@@ -89,9 +98,35 @@ class Database:
                 return self._connect()
             except sqlite3.Error as error:
                 if attempt == 2 or not _is_corruption(error):
-                    raise failure(self.path, error) from error
+                    return self._opened_to_read(error)
                 self._set_aside(error)
         raise AssertionError("unreachable")
+
+    def _opened_to_read(self, why_not_to_write: sqlite3.Error) -> sqlite3.Connection:
+        log_of_writes = self.path.with_name(self.path.name + "-wal")
+        if not self.path.is_file() or (log_of_writes.exists() and log_of_writes.stat().st_size):
+            raise failure(self.path, why_not_to_write)  # it would be read without what stands in that log
+        connection = sqlite3.connect(
+            f"{self.path.absolute().as_uri()}?immutable=1", uri=True, isolation_level=None, check_same_thread=False
+        )
+        try:
+            self._prepare(connection)
+        except sqlite3.Error:
+            connection.close()
+            raise failure(self.path, why_not_to_write) from why_not_to_write
+        log.error("outbox can only be read path=%s reason=%s", self.path, why_not_to_write)
+        self._read_only, self._reopen_at = why_not_to_write, time.monotonic() + REOPEN_S
+        return connection
+
+    def _reopen(self) -> None:
+        """For writing, if that is possible now."""
+        if time.monotonic() < self._reopen_at:
+            return
+        self._reopen_at = time.monotonic() + REOPEN_S
+        with suppress(sqlite3.Error):
+            connection = self._connect()
+            self._connection.close()
+            self._connection, self._read_only = connection, None
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=10, isolation_level=None, check_same_thread=False)

@@ -46,6 +46,13 @@ def small_disk(folder: AgentFolder) -> Iterator[Path]:
     subprocess.run(["umount", "-l", place], check=True)
 
 
+def take_all_room(filler: Path) -> None:
+    """Page by page, to the last one."""
+    with filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+
+
 def test_on_a_full_disk_results_go_on_from_memory_and_return_to_the_disk(
     folder: AgentFolder, broker: Broker, small_disk: Path
 ) -> None:
@@ -57,7 +64,7 @@ def test_on_a_full_disk_results_go_on_from_memory_and_return_to_the_disk(
         in_turn(listener, ["first"])
         filler = small_disk / "filler"
         with pytest.raises(OSError, match="No space left"):
-            filler.write_bytes(bytes(8_000_000))
+            take_all_room(filler)
         while "results-in-memory" not in agent.log:  # the database uses up what it had reserved
             part_ids.append(str(len(part_ids)))
             assert len(part_ids) < 2000
@@ -79,6 +86,31 @@ def test_on_a_full_disk_results_go_on_from_memory_and_return_to_the_disk(
         assert listener.json_on("/result")[-1]["seq"] == len(results) + 1
 
 
+def test_a_disk_that_is_full_at_the_start_keeps_no_part_from_being_inspected(
+    folder: AgentFolder, broker: Broker, small_disk: Path
+) -> None:
+    folder.write_parts([False])
+    config = folder.write_config(results={"min_free_mb": 0})
+    filler = small_disk / "filler"
+    with Listener(broker.port) as listener:
+        with AgentProcess(config) as agent:
+            agent.wait_for_log("mqtt connected")
+            in_turn(listener, ["a"])
+            assert agent.stop() == 0
+        with pytest.raises(OSError, match="No space left"):
+            take_all_room(filler)
+        with AgentProcess(config) as agent:
+            agent.wait_for_log("mqtt connected")
+            in_turn(listener, ["b", "c"])
+            listener.wait(lambda: "kept in memory" in listener.json_on("/status")[-1]["why"])
+            filler.unlink()
+            agent.wait_for_log("results-on-disk-again")
+            in_turn(listener, ["d"])
+            assert agent.stop() == 0
+    results = [(result["seq"], result["part_id"], result["verdict"]) for result in listener.json_on("/result")]
+    assert results == [(1, "a", "OK"), (2, "b", "OK"), (3, "c", "OK"), (4, "d", "OK")]
+
+
 def test_a_promised_result_that_neither_disk_nor_memory_takes_is_an_error_at_the_next_start(
     folder: AgentFolder, broker: Broker, small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,7 +125,7 @@ def test_a_promised_result_that_neither_disk_nor_memory_takes_is_an_error_at_the
             listener.client.publish(f"{BASE}/command/inspect", json.dumps({"part_id": "a"}), qos=1)
             listener.wait(lambda: listener.json_on("/reply/inspect")[-1]["accepted"])
             with pytest.raises(OSError, match="No space left"):
-                filler.write_bytes(bytes(8_000_000))
+                take_all_room(filler)
             (tmp_path / "now").touch()
             agent.wait_for_log("not-recorded part=a")
             listener.wait(lambda: listener.json_on("/status")[-1]["reasons"][0]["code"] == "storage")
