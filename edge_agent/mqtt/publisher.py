@@ -147,10 +147,8 @@ class MqttPublisher:
 
     def reply(self, name: str, message: Incoming, answer: dict[str, Any]) -> None:
         """Answer the command `name`: on `reply/{name}`, or where its sender wants it."""
-        topic = self._topics.reply(name)
-        response = message.response_topic
-        if response and not set("+#") & set(response) and not response.startswith(f"{self._topics.base}/"):
-            topic = response  # under our own base only `reply` is for replies: nobody writes our status through us
+        wanted = message.response_topic
+        topic = wanted if wanted and self._topics.may_reply_to(wanted) else self._topics.reply(name)
         properties = publish_properties(CorrelationData=message.correlation) if message.correlation else None
         self._queue(Message(topic, as_json(answer), properties=properties))
 

@@ -80,6 +80,14 @@ class Topics:
         """Where the answer to the command `name` goes when the sender named no response topic."""
         return f"{self.base}/reply/{name}"
 
+    def may_reply_to(self, topic: str) -> bool:
+        """Whether a reply may go where its sender wants it.
+
+        Under our own base only `reply` is for replies: nobody writes our status through us. What begins with "$"
+        belongs to the broker, and some end the connection of a client that publishes there.
+        """
+        return not set("+#") & set(topic) and not topic.startswith(("$", f"{self.base}/"))
+
     def command_name(self, topic: str) -> str | None:
         """The command that was published to `topic`; None when it is no command topic of ours."""
         head = f"{self.base}/command/"

@@ -104,6 +104,21 @@ def test_nobody_writes_our_status_by_naming_it_as_response_topic(broker: Broker,
         assert all("command" not in status for status in listener.json_on("/status"))
 
 
+@pytest.mark.parametrize("topic", ["$SYS/broker/uptime", "$share/all/a"])
+def test_nobody_ends_our_connection_by_naming_a_topic_of_the_broker(
+    broker: Broker, publish: Publish, caplog: pytest.LogCaptureFixture, topic: str
+) -> None:
+    """Mosquitto cuts off who publishes there."""
+    publisher = publish(broker.settings())
+    properties = Properties(PacketTypes.PUBLISH)
+    properties.ResponseTopic = topic
+    with Listener(broker.port) as listener:
+        listener.wait(lambda: publisher.connected and listener.on("/info"))
+        assert ask(listener, "inspect", b'{"part_id": "a"}', properties=properties)["accepted"]
+        assert ask(listener, "inspect", b'{"part_id": "b"}')["accepted"]
+    assert "lost" not in caplog.text
+
+
 @pytest.mark.parametrize(
     ("failure", "reason"),
     [(CameraError("has gone away", where="camera"), "camera: has gone away"), (KeyError("bug"), "internal error")],
