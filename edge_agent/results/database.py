@@ -95,11 +95,14 @@ class Database:
     def _open(self) -> sqlite3.Connection:
         for attempt in (1, 2):
             try:
-                return self._connect()
+                connection = self._connect()
             except sqlite3.Error as error:
                 if attempt == 2 or not _is_corruption(error):
                     return self._opened_to_read(error)
                 self._set_aside(error)
+            else:
+                self._read_only = None
+                return connection
         raise AssertionError("unreachable")
 
     def _opened_to_read(self, why_not_to_write: sqlite3.Error) -> sqlite3.Connection:
