@@ -74,6 +74,7 @@ class CameraSettings:
             raise ConfigError(
                 "is no simulated connector", where="connector", mend=f"take one of: {', '.join(CONNECTORS)}"
             )
+        _within("seed", self.seed, 0, 999_999)
         _within("share", self.share, 0, 1)
         _within("parts", self.parts, 0, math.inf)
 

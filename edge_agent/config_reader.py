@@ -25,6 +25,7 @@ else:
 
 Section = TypeVar("Section")
 MAX_BYTES = 256 * 1024
+LARGEST = 2**53  # as far as a float counts exactly
 
 WORDS: dict[type, str] = {
     str: "a text in quotes",
@@ -157,6 +158,8 @@ class TomlFile:
             raise ConfigError(f"{key} = {value!a} holds a null character", mend="take it out")
         if kind is Path and isinstance(value, str) and value:
             return self.beside(Path(value))
+        if type(value) is int and abs(value) > LARGEST:
+            raise ConfigError(f"{key} = {_shown(value)[:20]}… is too large", mend="give fewer digits")
         if kind is float and type(value) is int:
             return float(value)
         if type(value) is not kind:

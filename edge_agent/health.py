@@ -19,9 +19,13 @@ PLAUSIBLE = datetime(2026, 1, 1, tzinfo=timezone.utc).timestamp()  # no clock th
 
 
 def disk_free_mb(folder: Path) -> int:
-    """Free space where the folder is, or will be made, in megabytes."""
-    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
-    return shutil.disk_usage(there).free // MB
+    """Free space where the folder is, or will be made, in megabytes; 0 where the disk does not tell."""
+    # os.path: False, and no error, of a place that this user may not look into
+    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if os.path.exists(place))  # noqa: PTH110
+    try:
+        return shutil.disk_usage(there).free // MB
+    except OSError:
+        return 0
 
 
 def memory_mb() -> int:

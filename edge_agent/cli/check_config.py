@@ -70,7 +70,7 @@ def _look_at_files(settings: Settings, file: TomlFile) -> Iterator[tuple[str, st
     camera, trigger, mqtt = settings.camera, settings.trigger, settings.mqtt
     yield "device", settings.device.name
     with _noted(file, "camera.source" if camera.source else "camera.kind"):
-        if camera.source_is_path and not Path(camera.source).exists():
+        if camera.source_is_path and not os.path.exists(camera.source):  # noqa: PTH110 - never an error
             raise MatecheckError("there is no such file or folder", where=camera.source, mend="mend the path")
         yield "camera", open_camera(settings).name
     every = f", every {trigger.interval_s:g} s" if trigger.mode == "free-run" else ""
@@ -96,7 +96,7 @@ def _look_at_files(settings: Settings, file: TomlFile) -> Iterator[tuple[str, st
 
 def _writable(folder: Path) -> Path:
     """The folder, if this user can write into it or make it."""
-    there = next(place for place in (folder, *folder.parents) if place.exists())
+    there = next(place for place in (folder, *folder.parents) if os.path.exists(place))  # noqa: PTH110 - never an error
     if not there.is_dir() or not os.access(there, os.W_OK):
         raise MatecheckError("this user cannot write there", where=str(there), mend="mend the path or its permissions")
     return folder

@@ -38,6 +38,7 @@ class ResultStream:
         self._outbox = outbox
         self._live_after = self._backlog_after = self._boundary = 0
         self._backlog_is_empty = False
+        self._overlooked = outbox.overlooked
         self._in_flight: dict[int, NextResult] = {}  # message number -> result
         self._replays: deque[_Range] = deque()
         self._lock = threading.Lock()
@@ -71,6 +72,9 @@ class ResultStream:
             chosen += self._backlog(room - len(chosen))
         if len(chosen) < room:
             chosen += self._replay(room - len(chosen))
+        if not chosen and self._outbox.overlooked != self._overlooked:  # newer ones have gone before those
+            self._overlooked = self._outbox.overlooked
+            self.again()
         return chosen
 
     def sent(self, number: int, result: NextResult) -> None:

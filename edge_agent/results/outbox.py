@@ -59,11 +59,15 @@ class Outbox:
     Full by rows or by bytes, it gives up thumbnails first, then results that were sent already, then the oldest OK,
     last the oldest NG and ERROR.
 
+    Attributes:
+        overlooked: how often `waiting` could not look at all that waits, and told of the rest alone.
+
     Raises:
         StorageError: the place cannot be written, or the disk is full; the outbox works again when that is mended.
     """
 
     def __init__(self, path: Path, limits: OutboxLimits | None = None) -> None:
+        self.overlooked = 0
         self._limits = limits or OutboxLimits()
         self._mark = SequenceMark(path.with_name(path.name + ".seq"))
         self._opened = time.monotonic()

@@ -130,9 +130,11 @@ class ReliefOutbox(Outbox):
             if self._memory is None and not self._marks:
                 return super().waiting(limit, after=after, up_to=up_to)
             rows: list[StoredResult] = []
-            with suppress(StorageError):
+            try:
                 more = super().waiting(limit + len(self._marks), after=after, up_to=up_to)
                 rows = [row for row in more if row.seq not in self._marks][:limit]
+            except StorageError:  # those in memory need not wait for those on disk
+                self.overlooked += 1
             if self._memory and len(rows) < limit:
                 rows += self._memory.waiting(limit - len(rows), after=after, up_to=up_to)
             return rows

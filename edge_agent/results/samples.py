@@ -63,7 +63,7 @@ class Samples:
         self._min_free_mb = min_free_mb
         self._next = 0.0
         self._trouble = ""
-        self._keys: dict[int, tuple[Recipe, str]] = {}
+        self._known: tuple[Recipe, str] | None = None
 
     def offer(self, name: str, image: NDArray[np.uint8], recipe: Recipe, inspection: Inspection) -> None:
         """Put a part into the inbox if somebody asks for it and it was really inspected. Never raises.
@@ -107,10 +107,10 @@ class Samples:
             aside.replace(inbox / f"{name}{suffix}")
 
     def _key(self, recipe: Recipe) -> str:
-        known = self._keys.get(id(recipe))
-        if known is None:
-            known = self._keys[id(recipe)] = (recipe, recipe_key(recipe))
-        return known[1]
+        """The last one is kept: a recipe holds its pictures, and a line works with one for hours."""
+        if self._known is None or self._known[0] is not recipe:
+            self._known = (recipe, recipe_key(recipe))
+        return self._known[1]
 
 
 def recipe_key(recipe: Recipe) -> str:

@@ -112,6 +112,17 @@ def test_true_is_no_number(tmp_path: Path) -> None:
     assert "wrong type" in _problems(tmp_path, MINIMAL + "port = true\n")[0]
 
 
+def test_a_number_that_no_device_needs_is_refused(tmp_path: Path) -> None:
+    digits = "9" * 400
+    text = MINIMAL.replace('"simulated"', f'"simulated"\nseed = -1\nfps = {digits}')
+    problems = _problems(tmp_path, f"{text}[results]\nmin_free_mb = {digits}\n")
+    assert problems == (
+        "agent.toml:3: seed = -1 is out of range; give 0 to 999999",
+        "agent.toml:4: fps = 99999999999999999999… is too large; give fewer digits",
+        "agent.toml:10: min_free_mb = 99999999999999999999… is too large; give fewer digits",
+    )
+
+
 def test_folder_mode_needs_a_folder_that_ends(tmp_path: Path) -> None:
     assert "needs a camera of kind" in _problems(tmp_path, MINIMAL + '[trigger]\nmode = "folder"\n')[0]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from pathlib import Path
 
@@ -13,6 +14,18 @@ from edge_agent import health
 def test_disk_and_memory_are_known(tmp_path: Path) -> None:
     assert health.disk_free_mb(tmp_path / "not" / "yet" / "there") > 0
     assert 5 < health.memory_mb() < 100_000
+
+
+def test_a_place_that_nobody_can_look_at_is_judged_by_the_folder_above(tmp_path: Path) -> None:
+    assert health.disk_free_mb(tmp_path / ("x" * 300)) > 0
+
+
+def test_a_disk_that_does_not_tell_counts_as_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def dead(_place: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(health.shutil, "disk_usage", dead)
+    assert health.disk_free_mb(tmp_path) == 0
 
 
 def test_available_memory_is_read_as_the_kernel_writes_it(tmp_path: Path) -> None:
