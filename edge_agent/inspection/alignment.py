@@ -38,14 +38,12 @@ class Alignment:
     Attributes:
         matrix: 3 × 3, template pixels -> test pixels.
         match: agreement of the textured parts after registration, -1..1; 0 where the template has none.
-        match_before: the same with the template where it is.
         field: float32 [h, w, 2], local shifts in pixels that remain after the matrix; None where they do not help.
         field_to_frame: 3 × 3, (column, row) of the field -> test pixels.
     """
 
     matrix: Matrix
     match: float
-    match_before: float
     field: NDArray[np.float32] | None = None
     field_to_frame: Matrix | None = None
 
@@ -129,14 +127,14 @@ class Aligner:
         tests = {level: TestLevel(pyramid[level], self._search_window[:2], 2.0**level) for level in self._levels}
         before = finest.match(tests[self._first], identity)
         if self.plain:
-            return Alignment(identity, before, before)
+            return Alignment(identity, before)
         best, match, merit = identity, before, before
         for matrix in self._candidates(tests):
             after = finest.match(tests[self._first], matrix)
             length = float(np.abs(moved(matrix, finest.corners) - finest.corners).mean())
             if after - GAIN_PER_PX * length > merit:
                 best, match, merit = matrix, after, after - GAIN_PER_PX * length
-        alignment = Alignment(best, match, before)
+        alignment = Alignment(best, match)
         # Most parts are not bent: half the resolution is enough to see that, in a quarter of the time.
         for level, gain in ((min(self._first + 1, self._last), GAIN / 4), (self._first, GAIN)):
             bent = _with_local_shifts(alignment, self._levels[level], tests[level], gain)

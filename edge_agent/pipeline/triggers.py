@@ -124,7 +124,7 @@ class TriggerQueue:
                 return True
         return self.accept(trigger, frame) is not None
 
-    def refuse(self, reason: Reason | None, source: str = "storage") -> None:
+    def refuse(self, reason: Reason | None, source: str) -> None:
         """Refuse new triggers for this reason from now on; None lifts what the same source refused."""
         with self._changed:
             if reason:

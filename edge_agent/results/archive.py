@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timezone
 from pathlib import Path
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -39,25 +38,21 @@ class _Entry:
 class Archive:
     """Keeps the full picture and the result JSON of NG and ERROR parts; the oldest are deleted first.
 
-    Files are named `<UTC time>_<seq>_<verdict>.jpg` (or `.png`) and `.json`. A picture appears under its name only
+    Files are named `<UTC time>_<seq>_<verdict>.jpg` and `.json`. A picture appears under its name only
     when both files are complete on disk. Oldest means lowest seq: a device's clock may be wrong, its seq is not.
 
     Args:
         folder: made if it is missing. What is not named as above is left alone and not counted.
         limit_mb: most that pictures and JSON may take together, in 1,000,000 bytes.
         min_free_mb: the oldest are deleted too, and new ones refused, where less of the disk would stay free.
-        image_format: "jpg" is small, "png" is exact.
 
     Raises:
         StorageError: the folder cannot be written, or the disk is full.
     """
 
-    def __init__(
-        self, folder: Path, limit_mb: float, min_free_mb: float = 0, image_format: Literal["jpg", "png"] = "jpg"
-    ) -> None:
+    def __init__(self, folder: Path, limit_mb: float, min_free_mb: float = 0) -> None:
         self._folder, self._min_free = folder, int(min_free_mb * 1_000_000)
         self._limit = int(limit_mb * 1_000_000)
-        self._format = image_format
         self._lock = threading.Lock()
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -91,13 +86,12 @@ class Archive:
         Args:
             image: BGR uint8 [H, W, 3], the full frame.
         """
-        parameters = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if self._format == "jpg" else []
-        done, encoded = cv2.imencode(f".{self._format}", image, parameters)
+        done, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         if not done:
-            raise StorageError(f"the picture cannot be written as {self._format}", where=str(self._folder))
+            raise StorageError("the picture cannot be written as JPEG", where=str(self._folder))
         taken = result.captured_at.astimezone(timezone.utc)
         stem = f"{taken:%Y%m%dT%H%M%S}{taken.microsecond // 1000:03d}Z_{result.seq:09d}_{result.verdict.value}"
-        contents = {".json": result.to_json().encode() + b"\n", f".{self._format}": encoded.tobytes()}
+        contents = {".json": result.to_json().encode() + b"\n", ".jpg": encoded.tobytes()}
         size = sum(map(len, contents.values()))
         if size > self._limit:
             raise StorageError(
@@ -119,7 +113,7 @@ class Archive:
                 raise _failure(self._folder, error) from error
             self._entries.append(_Entry(result.seq, stem, size))
             self._size += size
-        return self._folder / f"{stem}.{self._format}"
+        return self._folder / f"{stem}.jpg"
 
     def _scan(self) -> list[_Entry]:
         """What is there from earlier runs. Half-written files are deleted."""
@@ -154,7 +148,7 @@ class Archive:
 
     def _remove(self, stem: str) -> None:
         """Picture first: JSON alone is harmless, a picture without its JSON is a riddle."""
-        for suffix in (".jpg", ".png", ".json"):
+        for suffix in (".jpg", ".json"):
             for name in (stem + suffix, stem + suffix + PART):
                 (self._folder / name).unlink(missing_ok=True)
 

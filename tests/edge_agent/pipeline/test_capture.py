@@ -164,10 +164,10 @@ def test_no_picture_of_a_folder_is_left_out_while_triggers_are_refused() -> None
     camera, triggers = ScriptedCamera(), TriggerQueue(limit=1, deadline_s=PATIENCE_S)
     with running(SelfTriggeredCapture(camera, triggers, live=False, kind="file", interval_s=0), camera):
         wait_until_reading(camera, 1)
-        triggers.refuse(Reason("storage", "full"))  # the reading of frame 1 has begun
+        triggers.refuse(Reason("paused", "paused"), "paused")  # the reading of frame 1 has begun
         camera.script.put(None)
         assert triggers.take(0.2) is None
-        triggers.refuse(None)
+        triggers.refuse(None, "paused")
         assert number(take(triggers)[1]) == 1
 
 

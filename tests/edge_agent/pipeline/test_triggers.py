@@ -97,7 +97,7 @@ def test_closing_answers_what_waits_for_a_frame_and_refuses_the_rest() -> None:
     triggers.accept(without)
     stopped = Reason("stopped", "the agent was stopped")
     triggers.close(stopped)
-    triggers.refuse(None)
+    triggers.refuse(None, "paused")
     assert triggers.accept(Trigger("command", "c")) == stopped
     assert not triggers.drained
     first, second = triggers.take(0), triggers.take(0)
