@@ -39,7 +39,8 @@ class ReliefOutbox(Outbox):
     """What the disk refuses goes to a second outbox in memory (a tmpfs), with the numbers that follow.
 
     It survives the end of the process, not a power cut. It is bounded as every outbox is: the oldest OK results go
-    first, and are counted. As soon as the disk takes it, everything moves there, in order.
+    first, and are counted. As soon as the disk takes it, everything moves there, in order. After a power cut meanwhile
+    the numbers go on behind those that memory may have given: the receiver sees a gap where results were lost.
 
     Args:
         pictures_welcome: False while the disk is so full that thumbnails are left out.
@@ -73,6 +74,8 @@ class ReliefOutbox(Outbox):
             self._last = max(self._last, self._memory.last_seq)  # else a number would be given twice
             self._why = "results of an earlier run are still in memory"
             self._come_back()
+        elif self._mark.in_memory:
+            self._pass_by_lost_numbers()
 
     @property
     def trouble(self) -> str:
@@ -113,6 +116,8 @@ class ReliefOutbox(Outbox):
                     self._last = result.seq
                     return result
             assert self._memory
+            with suppress(StorageError):  # a disk that is read-only: a power cut may then hide behind reused numbers
+                self._mark.reserve_in_memory(self._last + 1)
             result = self._memory.record(make, None, awaits_confirmation=awaits_confirmation)
             self._last = result.seq
             return result
@@ -215,6 +220,18 @@ class ReliefOutbox(Outbox):
                 self._memory.close()
             super().close()
 
+    def _pass_by_lost_numbers(self) -> None:
+        before, self._last = self._last, self._mark.read()
+        log.error(
+            event("results-lost", between_seq=before, and_seq=self._last + 1, why="memory that held them is gone")
+        )
+        try:
+            with self._database.transaction() as connection:
+                connection.execute("UPDATE counter SET last_seq = max(last_seq, ?)", (self._last,))
+            self._mark.nothing_in_memory()
+        except StorageError as error:
+            self._go_to_memory(error)
+
     def _go_to_memory(self, error: StorageError) -> None:
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
@@ -238,6 +255,7 @@ class ReliefOutbox(Outbox):
         try:
             moved = move_everything(self._memory._database, self._database)
             super().mark_sent(sorted(self._marks))
+            self._mark.nothing_in_memory()
         except StorageError as error:
             self._why = str(error)
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -92,6 +93,28 @@ def test_a_process_that_ends_meanwhile_loses_nothing(tmp_path: Path) -> None:
     with closing(ReliefOutbox(tmp_path / "outbox.sqlite", memory=tmp_path / "memory")) as second:
         assert [row.id for row in second.waiting(10)][1:] == [result.id for result in results]
         assert second.record(big()).seq == 4
+
+
+@pytest.mark.parametrize("still_full", [False, True])
+def test_after_a_power_cut_no_number_that_memory_gave_is_given_again(tmp_path: Path, still_full: bool) -> None:
+    first = ReliefOutbox(tmp_path / "outbox.sqlite", memory=tmp_path / "memory")
+    first.record(big())
+    fill(first)
+    given = [first.record(big()).seq for _ in range(3)]
+    first._database._connection.close()
+    shutil.rmtree(tmp_path / "memory")
+    with closing(ReliefOutbox(tmp_path / "outbox.sqlite", memory=tmp_path / "memory")) as second:
+        if still_full:
+            fill(second)
+        after = [second.record(big()).seq for _ in range(2)]
+        assert after[0] > given[-1]
+        assert after[1] == after[0] + 1
+        make_room(second)
+        assert second.record(big()).seq == after[1] + 1
+        assert second.trouble == ""
+    with closing(ReliefOutbox(tmp_path / "outbox.sqlite", memory=tmp_path / "memory")) as third:
+        assert third.record(big()).seq == after[1] + 2
+        assert [row.seq for row in third.waiting(10)] == [1, *after, after[1] + 1, after[1] + 2]
 
 
 def test_a_trigger_accepted_on_disk_is_answered_in_memory_once(outbox: ReliefOutbox, tmp_path: Path) -> None:
