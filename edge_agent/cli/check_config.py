@@ -89,7 +89,8 @@ def _look_at_files(settings: Settings, file: TomlFile) -> Iterator[tuple[str, st
     with _noted(file, "mqtt.ca_file" if mqtt.ca_file else "mqtt.cert_file"):
         if mqtt.uses_tls:
             tls_context(mqtt)
-    yield "mqtt", f"{mqtt.address}, topics below {mqtt.topic_base}"
+    exposed = "; NOT ENCRYPTED, anybody on the network can read the password: give ca_file"
+    yield "mqtt", f"{mqtt.address}, topics below {mqtt.topic_base}{exposed if mqtt.exposes_password else ''}"
     with _noted(file, "results.folder"):
         yield "results", str(_writable(settings.results.folder))
 

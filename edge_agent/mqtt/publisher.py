@@ -98,6 +98,8 @@ class MqttPublisher:
 
     def start(self) -> None:
         """Begin to connect."""
+        if self._settings.exposes_password:
+            log.warning("mqtt without TLS anybody on the network can read the password; give ca_file")
         self._beat = time.monotonic()
         self._thread.start()
 

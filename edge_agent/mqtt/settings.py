@@ -10,6 +10,7 @@ from edge_agent.errors import ConfigError
 from edge_agent.mqtt.topics import Topics
 
 PROTOCOLS = ("5", "3.1.1")
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,11 @@ class MqttSettings:
     def uses_tls(self) -> bool:
         """Whether the connection is encrypted."""
         return self.tls or self.ca_file is not None or self.cert_file is not None
+
+    @property
+    def exposes_password(self) -> bool:
+        """Whether the password goes over a network that others can listen to."""
+        return bool(self.password_file) and not self.uses_tls and self.host not in LOOPBACK
 
     @property
     def address(self) -> str:

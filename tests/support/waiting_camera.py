@@ -1,4 +1,4 @@
-"""`edge-agent` with a camera that waits for a file to appear: run as a module, with the arguments of the real one."""
+"""`edge-agent` with a camera that does as a file says: run as a module, with the arguments of the real one."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from edge_agent.cli.main import main
 from tests.support.agent import picture
 
 VARIABLE = "MATECHECK_TEST_PICTURE"  # the path of that file
+CRASH = "crash"  # what stands in it for a driver with a bug
 
 
 class WaitingCamera(Camera):
-    """Takes a picture of a clean part as soon as it may."""
+    """Waits for the file, then takes pictures of clean parts, or crashes."""
 
     def __init__(self) -> None:
         self.name = "waiting"
@@ -29,6 +30,8 @@ class WaitingCamera(Camera):
     def read(self) -> Frame | None:
         while not Path(os.environ[VARIABLE]).exists():
             time.sleep(0.02)
+        if Path(os.environ[VARIABLE]).read_text(encoding="ascii") == CRASH:
+            raise RuntimeError("a bug in the driver")
         self._taken += 1
         return Frame(
             image=picture(self._taken),

@@ -26,6 +26,19 @@ def test_a_good_file_is_summed_up(agent: AgentFolder, capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize(
+    ("changes", "exposed"),
+    [({"host": "broker.plant1"}, True), ({}, False), ({"host": "broker.plant1", "tls": True}, False)],
+)
+def test_a_password_that_others_can_listen_to_is_named(
+    agent: AgentFolder, capsys: pytest.CaptureFixture[str], changes: dict[str, object], exposed: bool
+) -> None:
+    (agent.folder / "secret").write_text("secret\n")
+    config = agent.write_config(mqtt={"username": "agent", "password_file": "secret"} | changes)
+    assert main(["check-config", str(config)]) == 0
+    assert ("NOT ENCRYPTED, anybody on the network can read the password" in capsys.readouterr().out) == exposed
+
+
+@pytest.mark.parametrize(
     ("section", "changes", "told"),
     [
         ("camera", {"source": "nowhere"}, "source: {folder}/nowhere: there is no such file or folder; mend the path"),
