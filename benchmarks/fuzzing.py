@@ -18,7 +18,6 @@ from pathlib import Path
 
 from benchmarks.record import REPOSITORY, record, run
 from edge_agent.errors import EngineError, UsageError
-from tests.fuzzing.targets import targets
 
 EXECUTIONS = 1_000_000
 HANG_S, MEMORY_MB, LONGEST_BYTES = 20, 1024, 4300
@@ -45,8 +44,7 @@ def main() -> None:
         tool = f"atheris {version('atheris')}"
     except PackageNotFoundError as error:
         raise UsageError("atheris is not installed", mend="pip install atheris") from error
-    with tempfile.TemporaryDirectory() as folder:
-        shares = {name: target.share for name, target in targets(Path(folder)).items()}
+    shares = _shares()
     with ThreadPoolExecutor(arguments.processes) as processes:
         outcomes = list(
             processes.map(lambda name: _fuzz(name, round(arguments.executions * shares[name])), list(shares))
@@ -70,6 +68,15 @@ def main() -> None:
         ),
         keep=arguments.executions >= EXECUTIONS,
     )
+
+
+def _shares() -> dict[str, float]:
+    """Of each target in all executions."""
+    sys.path.append(str(REPOSITORY / "systemd"))  # the installer is a target too, and no part of the package
+    from tests.fuzzing.targets import targets  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory() as folder:
+        return {name: target.share for name, target in targets(Path(folder)).items()}
 
 
 def _fuzz(name: str, executions: int) -> Outcome:
