@@ -18,26 +18,23 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
 import cv2
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
+from benchmarks.bare_runtime import BareRuntime, tiles_of
 from benchmarks.record import record, run
 from edge_agent.agent import Agent
 from edge_agent.cameras.camera import Camera, Frame
 from edge_agent.cameras.simulated import SimulatedCamera
 from edge_agent.config import CameraSettings, EngineSettings, RecipeSettings, ResultsSettings, Settings, TriggerSettings
-from edge_agent.engines import Engine, ModelInfo, load_engine
+from edge_agent.engines import ModelInfo, load_engine
 from edge_agent.engines.artifact import shipped_model
-from edge_agent.engines.engine import ScoreMaps, Tiles
 from edge_agent.engines.onnx_runtime import MAX_BATCH
 from edge_agent.health_settings import HealthSettings
-from edge_agent.inspection.inspector import Inspector
 from edge_agent.inspection.recipe import Recipe
 from tests.support.broker import Broker
 from tests.support.listener import Listener
@@ -100,8 +97,8 @@ def _throughput(
     frames: int,
 ) -> str:
     engine = EngineSettings(model, threads=threads)
-    tiles = _tiles(model, parts, recipe)
-    bare, widest = _Bare(model, tiles, engine.inference_threads), _Bare(model, tiles, 0)
+    tiles = tiles_of(model, parts, recipe)
+    bare, widest = BareRuntime(model, tiles, engine.inference_threads), BareRuntime(model, tiles, 0)
     camera = _DrawnCamera(parts)
     settings = Settings(
         camera=CameraSettings(kind="simulated"),
@@ -142,7 +139,7 @@ def _throughput(
             f"agent                 {agent_ms[0]:7.1f} ms a frame, {agent_ms[1]:.1f} ms of CPU",
             (
                 f"bare ONNX Runtime     {bare_ms[0]:7.1f} ms a frame, {bare_ms[1]:.1f} ms of CPU, "
-                f"{len(tiles[0].test)} tiles, {engine.inference_threads} threads as the agent"
+                f"{len(tiles[0][0])} tiles, {engine.inference_threads} threads as the agent"
             ),
             (
                 f"bare, all cores       {widest_ms[0]:7.1f} ms a frame, {widest_ms[1]:.1f} ms of CPU; "
@@ -216,56 +213,6 @@ class _DrawnCamera(Camera):
 
     def close(self) -> None:
         """Nothing to close."""
-
-
-def _tiles(model: Path, parts: list[NDArray[np.uint8]], recipe: Recipe) -> list[_Pair]:
-    """What the inspector gives to the engine for each part."""
-    engine = _Listening(load_engine(model))
-    inspector = Inspector(engine)
-    for part in parts:
-        inspector.inspect(part, recipe)
-    engine.close()
-    return engine.pairs
-
-
-class _Bare:
-    """ONNX Runtime alone, on the very tiles that the inspector cuts of each picture."""
-
-    def __init__(self, model: Path, tiles: list[_Pair], threads: int) -> None:
-        self._pairs = tiles
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-
-    def infer(self, number: int) -> None:
-        """Run the network on the tiles of a picture."""
-        pair = self._pairs[number % DRAWN]
-        for start in range(0, len(pair.test), MAX_BATCH):
-            part = slice(start, start + MAX_BATCH)
-            self._session.run(["score"], {"test": pair.test[part], "template": pair.template[part]})
-
-
-@dataclass(frozen=True)
-class _Pair:
-    test: Tiles
-    template: Tiles
-
-
-class _Listening(Engine):
-    """Keeps what the inspector gives to the engine."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.info, self.backend = engine.info, engine.backend
-        self.pairs: list[_Pair] = []
-        self._engine = engine
-
-    def _infer(self, test: Tiles, template: Tiles) -> ScoreMaps:
-        self.pairs.append(_Pair(test, template))
-        return self._engine.infer(test, template)
-
-    def close(self) -> None:
-        self._engine.close()
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from build_engine.cli.numbers import annotators_margin, number, whole
+from build_engine.cli.annotated import annotators_margin, read_source, source_of
+from build_engine.cli.numbers import number, whole
 from edge_agent.errors import UsageError
 
 
@@ -92,15 +93,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _annotated(arguments: argparse.Namespace) -> int:
-    from build_engine.datasets import DatasetError, read_deeppcb, read_pairs
     from build_engine.evaluation.evaluation import choose, evaluate, write_pictures
     from build_engine.evaluation.report import table
 
-    source: Path = arguments.deeppcb or arguments.pairs
-    everything = read_deeppcb(source) if arguments.deeppcb else read_pairs(source)
-    if not everything:
-        raise DatasetError("holds no pair", where=str(source))
-    pairs = choose(everything, arguments.limit, arguments.seed)
+    source = source_of(arguments)
+    pairs = choose(read_source(arguments), arguments.limit, arguments.seed)
     report, inspections = evaluate(
         pairs,
         arguments.model,

@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from build_engine.cli.numbers import annotators_margin, number, whole
+from build_engine.cli.annotated import annotators_margin, read_source, source_of
+from build_engine.cli.numbers import number, whole
 from build_engine.cli.run_settings import run_settings
 from build_engine.training.settings import FinetuneSettings
 from edge_agent.errors import UsageError
@@ -169,11 +170,10 @@ def _data(
     arguments: argparse.Namespace, settings: FinetuneSettings, parallel: Parallel
 ) -> tuple[list[AnnotatedPair], list[RegisteredPair], list[RegisteredPair]]:
     """The pairs kept back, and both parts registered: by the first process; the others read what it has written."""
-    from build_engine.datasets import read_deeppcb, read_pairs
     from build_engine.datasets.registering import read_index, register_all
     from build_engine.datasets.splitting import split
 
-    everything = read_deeppcb(arguments.deeppcb) if arguments.deeppcb else read_pairs(arguments.pairs)
+    everything = read_source(arguments)
     folder = arguments.output / REGISTERED
     if parallel.first:
         for line in register_all(everything, folder, settings.margin, jobs=arguments.jobs).refused:
@@ -213,7 +213,7 @@ def _finish(
     scores = _scores(write, validation, settings.margin, output)
     threshold = choose_threshold(scores, _threshold_before(arguments))
     write(model, threshold)
-    source: Path = arguments.deeppcb or arguments.pairs
+    source = source_of(arguments)
     counts = f"{len(training)} pairs of {source.name}, {len(validation)} more to validate on"
     assert isinstance(last.settings, FinetuneSettings)
     lines = ["threshold      AP       P       R      F1"] + [

@@ -38,9 +38,3 @@ def number(low: float, high: float = math.inf, *, above: bool = False) -> Callab
         return value
 
     return parse
-
-
-def annotators_margin(arguments: argparse.Namespace) -> float:
-    """Pixels by which annotated boxes stand off their objects: --margin, else 8 for DeepPCB and 0 for one's own."""
-    margin: float | None = arguments.margin
-    return margin if margin is not None else 8.0 if arguments.deeppcb else 0.0

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from build_engine.cli.annotated import read_source
 from build_engine.cli.numbers import number, whole
 from edge_agent.errors import UsageError
 
@@ -128,7 +129,6 @@ def _int8(arguments: argparse.Namespace, model: Path) -> PrecisionReport:
 
 
 def _tiles(arguments: argparse.Namespace, model: Path, bar: Progress) -> TileSet:
-    from build_engine.datasets import DatasetError, read_deeppcb, read_pairs
     from build_engine.evaluation.evaluation import choose
     from build_engine.precision import tiles_of_good, tiles_of_pairs, tiles_of_photographs
     from build_engine.synthesis.photographs import Photographs
@@ -147,11 +147,7 @@ def _tiles(arguments: argparse.Namespace, model: Path, bar: Progress) -> TileSet
     if arguments.photographs:
         count = min(arguments.limit or arguments.tiles, arguments.tiles)
         return tiles_of_photographs(Photographs(arguments.photographs), size, count, arguments.seed)
-    source: Path = arguments.deeppcb or arguments.pairs
-    everything = read_deeppcb(source) if arguments.deeppcb else read_pairs(source)
-    if not everything:
-        raise DatasetError("holds no pair", where=str(source))
-    pairs = choose(everything, arguments.limit, arguments.seed)
+    pairs = choose(read_source(arguments), arguments.limit, arguments.seed)
     task = bar.add_task("registering pairs", total=len(pairs))
     return tiles_of_pairs(
         pairs,

@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+from build_engine.cli.annotated import read_source
 from build_engine.cli.numbers import number, whole
 
 DESCRIPTION = """\
@@ -58,15 +59,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Compare; figures to stdout, progress to stderr."""
     from contextlib import closing
 
-    from build_engine.datasets import DatasetError, read_deeppcb, read_pairs
     from build_engine.evaluation.verification import table, verify
     from edge_agent.engines import load_engine
     from edge_agent.engines.plan import is_artifact, read_artifact
 
-    source: Path = arguments.deeppcb or arguments.pairs
-    pairs = list(read_deeppcb(source) if arguments.deeppcb else read_pairs(source))[: arguments.limit]
-    if not pairs:
-        raise DatasetError("holds no pair", where=str(source))
+    pairs = read_source(arguments)[: arguments.limit]
     backend = arguments.backend
     if backend == "auto" and is_artifact(arguments.engine) and read_artifact(arguments.engine).manifest.plan_sha256:
         backend = "tensorrt"  # an engine that silently runs elsewhere would prove nothing

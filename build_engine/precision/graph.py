@@ -129,8 +129,3 @@ def _macs(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) -> int:
     except KeyError as error:
         raise ModelError(f"the shape of {error} is not known", where=node.name, mend="export it again") from error
     return int(np.prod(values)) * int(np.prod(kernel[1:]))
-
-
-def attributes(node: onnx.NodeProto) -> dict[str, object]:
-    """Attributes of a node by name."""
-    return {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}

@@ -102,6 +102,12 @@ def test_one_pair_is_refused_because_nothing_would_be_left_to_validate_on(
     assert "1 pairs cannot be divided" in capsys.readouterr().err
 
 
+def test_a_list_without_a_pair_is_refused(tmp_path: Path, start: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "pairs.csv").write_text("test,template,boxes\n")
+    assert main(command(tmp_path / "pairs.csv", start, tmp_path / "run")) == 2
+    assert "pairs.csv: holds no pair" in capsys.readouterr().err
+
+
 def test_a_crop_that_does_not_suit_the_network_is_refused(
     tmp_path: Path, start: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
