@@ -6,7 +6,8 @@ python -m benchmarks.precision simulated [--parts N]
 
 "int8" has every convolution in int8, "int8+fp16" leaves out those that cost the most. DeepPCB is calibrated on 200 of
 its pairs and judged on others; connectors and simulated parts are calibrated on synthetic pairs of photographs. ONNX
-Runtime computes all of them on the CPU: it proves the numbers, not the speed.
+Runtime computes all of them on the CPU: it proves the numbers, not the speed. What is said of each DeepPCB pair is kept
+outside the repository: the command goes on there where it stopped.
 """
 
 from __future__ import annotations
@@ -16,16 +17,15 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache, partial
 from pathlib import Path
 
 import onnx
 
+from benchmarks.inspected import inspected
 from benchmarks.record import data_folder, pictures_folder, record, run
-from build_engine.datasets import AnnotatedPair, read_deeppcb, read_pairs
+from build_engine.datasets import read_deeppcb, read_pairs
 from build_engine.evaluation.evaluation import choose
-from build_engine.evaluation.inspecting import inspect_pair
-from build_engine.evaluation.inspector_pool import inspect_each, tracked
+from build_engine.evaluation.inspecting import recipe_of
 from build_engine.evaluation.report import summarise
 from build_engine.evaluation.simulated import evaluate_parts
 from build_engine.precision import (
@@ -40,13 +40,11 @@ from build_engine.precision import (
 from build_engine.precision.nvidia_compiler import available, shares
 from build_engine.precision.report import table
 from build_engine.synthesis.photographs import Photographs
-from edge_agent.engines import Engine, ModelInfo, load_engine
+from edge_agent.engines import ModelInfo, load_engine
 from edge_agent.engines.artifact import shipped_model
 from edge_agent.images import read_image
-from edge_agent.inspection.inspection import Inspection
-from edge_agent.inspection.inspector import Inspector, conclude
-from edge_agent.inspection.recipe import Recipe
-from edge_agent.inspection.registration import Registrar
+from edge_agent.inspection.inspector import Inspector, Seen, conclude
+from edge_agent.inspection.registration import Registered, Registrar
 
 NAME = "precision"
 CALIBRATION_PAIRS, PAIRS, PARTS = 200, 200, 40
@@ -82,9 +80,7 @@ def _deeppcb(arguments: argparse.Namespace, whole: bool) -> None:
     models, text = _made(arguments, lambda: tiles_of_pairs(calibration, (info.height, info.width)))
     lines = [f"{'':<12}{'AP':>9}{'lost':>9}{'best F1':>9}{'precision':>11}{'recall':>9}{'verdicts':>20}"]
     plain = 0.0
-    work = partial(_judged, models=tuple(models.values()))
-    done = inspect_each(work, judged, model=models["fp32"], jobs=arguments.jobs)
-    inspections = list(tracked(done, len(judged), "inspecting in all precisions"))
+    inspections = inspected(judged, list(models.values()), arguments.jobs)
     for place, (precision, model) in enumerate(models.items()):
         report = summarise(judged, [each[place] for each in inspections], _info(model), None)
         scores = report.official
@@ -100,35 +96,24 @@ def _deeppcb(arguments: argparse.Namespace, whole: bool) -> None:
     record(f"{NAME}-deeppcb", claim=CLAIM, data=data, model=info, result="\n".join([*lines, "", text]), keep=whole)
 
 
-def _judged(_: Inspector, pair: AnnotatedPair, models: tuple[Path, ...]) -> list[Inspection]:
-    """What the product says of a pair with each model, without arrays; registered once, which no model changes."""
-    recipe = Recipe("precision", "1", read_image(pair.template), pair.region, pair.mm_per_px)
-    registered = Registrar().register(read_image(pair.test), recipe)
-    if isinstance(registered, Inspection):
-        return [registered] * len(models)
-    seen = [Inspector(_engine(model)).look(registered) for model in models]
-    inspections = [each if isinstance(each, Inspection) else conclude(each) for each in seen]
-    return [replace(inspection, score_map=None, aligned_template=None) for inspection in inspections]
-
-
-@cache
-def _engine(model: Path) -> Engine:
-    return load_engine(model, threads=1)
-
-
 def _connectors(arguments: argparse.Namespace, whole: bool) -> None:
     models, text = _made(arguments, lambda: _synthetic(arguments))
     own = _info(arguments.model).threshold
     lines = [
         f"{'':<12}{'pair':<8}{'objects found':>15}{'false at 0.1':>14}{f'false at {own:g}':>14}{'lowest score':>14}"
     ]
+    pairs = read_pairs(data_folder("connectors"))
+    registered = [Registrar().register(read_image(pair.test), recipe_of(pair, None)) for pair in pairs]
     for precision, model in models.items():
         inspector = Inspector(load_engine(model, threads=arguments.jobs))
-        for pair in read_pairs(data_folder("connectors")):
+        for pair, part in zip(pairs, registered, strict=True):
+            assert isinstance(part, Registered), part.reasons
+            seen = inspector.look(part)
+            assert isinstance(seen, Seen), seen.reasons
             found: dict[float, list[float]] = {}
             false = {}
             for threshold in (0.1, own):
-                inspection = inspect_pair(inspector, pair, threshold)
+                inspection = conclude(replace(seen, threshold=threshold))
                 touched = [[c for c in inspection.components if _touches(c.bbox_px, box)] for box in pair.boxes]
                 found[threshold] = [max((c.score for c in components), default=0.0) for components in touched]
                 on_any = {id(component) for components in touched for component in components}
