@@ -21,7 +21,8 @@ Measure how many millimetres a pixel is where the recipe looks. First print the 
 
 Lay it where the face of the part is, flat, in the same distance, and take a photo with the camera of
 the line. With the agent running, trigger it: what it cannot recognise it keeps in results/archive.
-Three or more photos of the tilted board besides let the lens be measured in full.
+Three or more photos of the tilted board besides let the lens be measured in full: what it does to
+lengths and places is said, in mm at the recipe's region. Nothing is corrected, here or in a result.
 """
 EPILOG = """\
 exit codes:
