@@ -20,10 +20,10 @@ from pathlib import Path
 
 from benchmarks.record import record, run
 from benchmarks.soak.own_network import drop_packets, enter_own_network, let_packets_pass
-from benchmarks.soak.proxy import Proxy
 from benchmarks.soak.rig import Broker, Line, files_of, model_of, quick_agent, resident_mb
 from benchmarks.soak.running_clock import RunningClock
 from tests.support.agent import AgentProcess
+from tests.support.proxy import Proxy
 
 CLAIM = "no result is lost; the agent is back within 2 x its longest pause after the broker is; memory flat"
 ROUNDS = 250  # 50 would do for the faults; memory needs more, to tell warm-up from growth

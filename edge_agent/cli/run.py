@@ -49,15 +49,18 @@ def run(arguments: argparse.Namespace) -> int:
     from edge_agent import log
     from edge_agent.agent import LOST, Agent
     from edge_agent.config import load
+    from edge_agent.results.claim import claimed
 
     log.to_stderr()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _frame: _stop(stop, received))
-    code = Agent(load(arguments.config)).run(stop)
-    if code == LOST:
-        logging.shutdown()
-        os._exit(code)  # an orderly end would wait for the driver that hangs
+    settings = load(arguments.config)
+    with claimed(settings.results.folder):
+        code = Agent(settings).run(stop)
+        if code == LOST:
+            logging.shutdown()
+            os._exit(code)  # an orderly end would wait for the driver that hangs
     return code
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
-from tests.support.agent import AgentFolder, AgentProcess
+from tests.support.agent import AgentFolder, AgentProcess, in_turn
+from tests.support.broker import Broker
+from tests.support.listener import Listener
 
 
 @pytest.mark.parametrize(
@@ -32,3 +37,18 @@ def test_wrong_configuration_is_one_clear_line(
         assert agent.wait() == 2
         assert line in agent.log
         assert "Traceback" not in agent.log
+
+
+def test_a_second_agent_leaves_the_results_of_the_first_alone(folder: AgentFolder, broker: Broker) -> None:
+    """A person tries out by hand what the service does already."""
+    folder.write_parts([False])
+    config = folder.write_config()
+    with AgentProcess(config) as first, Listener(broker.port) as listener:
+        first.wait_for_log("mqtt connected")
+        second = subprocess.run(
+            [sys.executable, "-m", "edge_agent.cli.main", "run", config], capture_output=True, text=True, check=False
+        )
+        assert second.returncode == 2
+        assert "results: another agent is at work here; stop it first" in second.stderr
+        in_turn(listener, ["a"])
+    assert listener.json_on("/result")[0]["verdict"] == "OK"

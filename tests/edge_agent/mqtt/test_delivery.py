@@ -11,11 +11,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 
 from edge_agent.mqtt.publisher import MqttPublisher
 from edge_agent.results.outbox import Outbox
 from tests.support.broker import Broker
 from tests.support.listener import PATIENCE_S, Listener, wait_for
+from tests.support.proxy import Proxy
 from tests.support.results import maker
 
 Publish = Callable[..., MqttPublisher]
@@ -67,6 +69,23 @@ def test_results_wait_for_a_broker_that_comes_later(broker: Broker, outbox: Outb
     assert not publisher.drain(0.3)
     broker.start()
     assert publisher.drain(PATIENCE_S)
+
+
+def test_a_connection_that_swallows_everything_is_noticed_by_its_keep_alive_and_nothing_is_lost(
+    broker: Broker, outbox: Outbox, publish: Publish, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    with Proxy(broker.port) as proxy, Listener(broker.port) as listener:
+        publisher = publish(broker.settings(port=proxy.port, keepalive_s=1))
+        wait_for(lambda: "mqtt connected" in caplog.text)
+        proxy.mode = "drop"
+        for _ in range(30):  # more than may be in flight
+            outbox.record(maker())
+            publisher.wake()
+        wait_for(lambda: "connection lost" in caplog.text)
+        proxy.mode = ""
+        assert publisher.drain(PATIENCE_S)
+        listener.wait(lambda: {result["seq"] for result in listener.json_on("/result")} == set(range(1, 31)))
 
 
 def test_unacknowledged_results_survive_a_killed_agent(broker: Broker, tmp_path: Path, publish: Publish) -> None:
