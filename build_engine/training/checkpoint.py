@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle  # nosec B403 # for the name of an error; files are read with weights_only
 import zipfile
 from dataclasses import asdict, dataclass, field
@@ -42,11 +43,9 @@ class Checkpoint:
 
     def save(self, file: Path) -> None:
         """Write aside, then rename."""
-        aside = file.with_suffix(".tmp")
         content = {name: getattr(self, name) for name in self.__dataclass_fields__}
         kind = next(name for name, settings in KINDS.items() if settings is type(self.settings))
-        torch.save({**content, "settings": asdict(self.settings), "kind": kind}, aside)
-        aside.replace(file)
+        write_whole({**content, "settings": asdict(self.settings), "kind": kind}, file)
 
     @classmethod
     def load(cls, file: Path) -> Checkpoint:
@@ -79,6 +78,16 @@ class Checkpoint:
         network = build_network(self.settings.network, self.settings.width, self.settings.norm)
         network.load_state_dict(self.best or self.averaged)
         return network.eval()
+
+
+def write_whole(content: dict[str, Any], file: Path) -> None:
+    """Write aside, onto the disk, then rename: whatever happens meanwhile, the old file or the new one is there."""
+    aside = file.with_suffix(".tmp")
+    with aside.open("wb") as stream:
+        torch.save(content, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+    aside.replace(file)
 
 
 def update_average(averaged: nn.Module, network: nn.Module, iteration: int, decay: float) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from build_engine.networks.single import SingleNetwork
+from build_engine.training.checkpoint import write_whole
 from edge_agent.errors import ModelError
 
 FILE = "single.pt"
@@ -17,9 +18,7 @@ FILE = "single.pt"
 
 def save(state: dict[str, Any], folder: Path) -> None:
     """Write aside, then rename, so that a power cut leaves the old one."""
-    aside = folder / (FILE + ".tmp")
-    torch.save(state, aside)
-    aside.replace(folder / FILE)
+    write_whole(state, folder / FILE)
 
 
 def load(folder: Path) -> dict[str, Any]:
@@ -45,7 +44,7 @@ def load_network(folder: Path) -> SingleNetwork:
     Raises:
         ModelError: as `load`, or the run has not come to its end.
     """
-    from build_engine.training import fusion, gan_detector  # noqa: PLC0415 - they import this module
+    from build_engine.training import fusion, gan_detector  # noqa: PLC0415 - who saves needs neither
 
     state = load(folder)
     restore = {"feature-fusion": fusion.restore_network, "cnn-gan": gan_detector.restore_network}.get(state["network"])
