@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -161,9 +162,13 @@ def _go_back(old: Path, before: Before, layout: Layout, releases: Releases, repo
     """Put the old release to work again, with the files that it had."""
     services.stop()
     if before.outbox is not None:
-        aside, carried = outbox.put_back(layout, before.outbox)
-        news = "with what the new release recorded" if carried else f"{aside} holds what the new release recorded"
-        report.note("outbox", f"as before the upgrade, {news}")
+        try:
+            aside, carried = outbox.put_back(layout, before.outbox)
+        except (sqlite3.Error, OSError) as error:  # a full disk: the old release has to come up all the same
+            report.broken("outbox", f"{before.outbox} cannot be put back ({error}); rename it to {layout.outbox.name}")
+        else:
+            news = "with what the new release recorded" if carried else f"{aside} holds what the new release recorded"
+            report.note("outbox", f"as before the upgrade, {news}")
     releases.switch(old)
     before.files.restore()
     services.reload_and_enable()

@@ -45,6 +45,11 @@ class Layout:
         return self.state / "results/outbox.sqlite"
 
     @property
+    def outboxes_in_memory(self) -> list[Path]:
+        """Results that a full disk has refused."""
+        return sorted((self.root / "run/matecheck").glob("matecheck-*/outbox.sqlite"))
+
+    @property
     def caches(self) -> tuple[Path, ...]:
         """What can be made again, or waits in memory for room on the disk."""
         names = ("var/cache/matecheck", "var/cache/matecheck-engine", "run/matecheck")

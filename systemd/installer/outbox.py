@@ -25,15 +25,22 @@ COMMIT;
 
 
 def waiting(layout: Layout) -> int:
-    """How many results the broker has not taken. Raises InstallError where that cannot be read."""
-    if not layout.outbox.is_file():
+    """How many results the broker has not taken, on disk and in memory, where they go while the disk is full.
+
+    Raises InstallError where that cannot be read.
+    """
+    return sum(_count(path) for path in (layout.outbox, *layout.outboxes_in_memory))
+
+
+def _count(path: Path) -> int:
+    if not path.is_file():
         return 0
     try:
-        with closing(_open(layout.outbox)) as database:
+        with closing(_open(path)) as database:
             return _waiting(database)
     except sqlite3.Error as error:
         raise InstallError(
-            f"cannot be read ({error})", where=str(layout.outbox), mend="give --discard-results to lose what it holds"
+            f"cannot be read ({error})", where=str(path), mend="give --discard-results to lose what it holds"
         ) from error
 
 

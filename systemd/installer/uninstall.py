@@ -23,11 +23,12 @@ def uninstall(
     if layout.packaged and not packaged:
         raise InstallError("is installed as a Debian package", where="matecheck", mend="apt remove matecheck")
     services.check_systemd()
+    may_lose = discard_results or not purge
+    if not may_lose:
+        _refuse_loss(layout)  # before anything is stopped
     unit_is_there = any(path.exists() for path in layout.system_files(Path()))
     if (unit_is_there or packaged) and report.changes("agent", "stop it; what it has accepted is recorded first"):
-        services.stop_and_disable()
-    if purge and not discard_results:
-        _refuse_loss(layout)
+        _stop(layout, may_lose)
     for path in _what_goes(layout, purge=purge, packaged=packaged):
         if (path.is_symlink() or path.exists()) and report.changes("remove", str(path)):
             _remove(path)
@@ -38,6 +39,18 @@ def uninstall(
     kept = [str(path) for path in (layout.config.parent, layout.state) if path.exists()]
     if kept and not purge:
         report.note("kept", f"{' and '.join(kept)}; --purge removes them too")
+
+
+def _stop(layout: Layout, may_lose: bool) -> None:
+    """Stop the agent; it goes on where what it recorded last would be lost."""
+    services.stop_and_disable()
+    try:
+        if not may_lose:
+            _refuse_loss(layout)
+    except InstallError:
+        services.reload_and_enable()
+        services.start()
+        raise
 
 
 def _what_goes(layout: Layout, *, purge: bool, packaged: bool) -> list[Path]:
@@ -55,7 +68,7 @@ def _refuse_loss(layout: Layout) -> None:
         raise InstallError(
             f"holds {waiting} results that the broker has not taken",
             where=str(layout.outbox),
-            mend="start the agent and let it deliver them, or give --discard-results",
+            mend="let the agent deliver them, or give --discard-results",
         )
 
 
