@@ -75,9 +75,10 @@ class GigeCamera(Camera):
         """Find the camera, take control, set it up and start it. Raises CameraError."""
         self.close()
         try:
-            self._connect()
-            self._set_up()
-            self._start()
+            with aravis_errors("went away while it was set up", self.name, WIRED):
+                self._connect()
+                self._set_up()
+                self._start()
         except BaseException:
             self.close()
             raise

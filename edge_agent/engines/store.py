@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from edge_agent.durable import put_on_disk
 from edge_agent.engines.manifest import MANIFEST
 from edge_agent.errors import ModelError, StorageError
 
@@ -75,12 +76,12 @@ class EngineStore:
                 yield aside
                 aside.chmod(0o755)  # mkdtemp lets in its owner alone, the agent may be another user
                 for path in (*aside.rglob("*"), aside):
-                    _sync(path)
+                    put_on_disk(path)
                 with self._locked():
                     if final.exists():  # rename would replace an empty folder
                         raise StorageError("has appeared meanwhile", where=str(final), mend="activate that one")
                     aside.rename(final)
-                    _sync(self.folder)
+                    put_on_disk(self.folder)
             finally:
                 os.close(owner)
                 shutil.rmtree(aside, ignore_errors=True)  # renamed by now if all went well
@@ -168,13 +169,13 @@ class EngineStore:
         """One rename: whoever looks sees the old target or the new one. None takes the link away."""
         if name is None:
             (self.folder / which).unlink(missing_ok=True)
-            _sync(self.folder)
+            put_on_disk(self.folder)
             return
         aside = self.folder / f".{which}.new"
         aside.unlink(missing_ok=True)
         aside.symlink_to(name)
         aside.replace(self.folder / which)
-        _sync(self.folder)
+        put_on_disk(self.folder)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -198,14 +199,6 @@ class EngineStore:
 
 def _is_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None and name not in {CURRENT, PREVIOUS}
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextmanager

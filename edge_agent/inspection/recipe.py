@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.durable import put_on_disk
 from edge_agent.errors import RecipeError
 from edge_agent.images import read_image, write_image
 
@@ -131,9 +132,12 @@ class Recipe:
                 for number, other in enumerate(self.others, 2):
                     write_image(new / _template_name(number), other)
                 (new / SETTINGS).write_text(self._to_toml(), encoding="utf-8")
+                for path in (*new.iterdir(), new):  # who selects it relies on it at the next start
+                    put_on_disk(path)
                 if folder.exists():
                     folder.rename(Path(aside, "old"))
                 new.rename(folder)
+                put_on_disk(folder.parent)
         except (OSError, shutil.Error) as error:
             raise RecipeError(f"cannot be written ({error})", where=str(folder), mend="check permissions") from error
 

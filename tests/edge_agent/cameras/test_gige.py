@@ -41,6 +41,16 @@ def test_a_name_that_nobody_has_is_answered_with_the_names_there_are(device: Gig
         GigeCamera("Basler-1").open()
 
 
+def test_a_camera_that_goes_away_while_it_is_set_up_is_a_camera_error(device: GigeCameraProcess) -> None:
+    class PulledOut(GigeCamera):
+        def _connect(self) -> None:
+            super()._connect()
+            device.pull_out()
+
+    with pytest.raises(CameraError, match="went away while it was set up"):
+        PulledOut(ADDRESS).open()
+
+
 @pytest.mark.parametrize("name", ["Mono8", "RGB8", "BayerRG8", "Mono16"])
 def test_each_pixel_format_gives_a_picture(device: GigeCameraProcess, name: str) -> None:
     with closing(GigeCamera(ADDRESS, GigeSettings(pixel_format=name))) as camera:

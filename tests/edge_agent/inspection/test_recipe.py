@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,6 +31,19 @@ def test_a_saved_recipe_is_loaded_as_it_was(folder: Path) -> None:
     assert (loaded.name, loaded.version, loaded.mm_per_px, loaded.scales) == ("x2", "3", 0.0125, (1.0, 0.5))
     assert loaded.limits == RECIPE.limits
     np.testing.assert_array_equal(loaded.template, TEMPLATE)
+
+
+def test_a_recipe_is_on_disk_before_it_stands_under_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[str] = []
+
+    def fsync(handle: int) -> None:
+        place = Path(f"/proc/self/fd/{handle}").readlink()
+        flushed.append(f"{place.name} {(tmp_path / 'x2').exists()}")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    RECIPE.save(tmp_path / "x2")
+    assert sorted(flushed[:3]) == ["new False", "recipe.toml False", "template.png False"]
+    assert flushed[3:] == [f"{tmp_path.name} True"]
 
 
 def test_further_templates_are_saved_and_loaded(tmp_path: Path) -> None:
