@@ -83,7 +83,9 @@ def _engine(settings: Settings | None) -> Finding:
     engine = settings.engine if settings else None
     began = time.monotonic()
     loaded = (
-        EngineSource(engine.model, engine.backend, engine.threads, engine.store).load() if engine else load_engine()
+        EngineSource(engine.model, engine.backend, engine.inference_threads, engine.store).load()
+        if engine
+        else load_engine()
     )
     with closing(loaded):
         load_ms = (time.monotonic() - began) * 1000

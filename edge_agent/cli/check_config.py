@@ -80,7 +80,7 @@ def _look_at_files(settings: Settings, file: TomlFile) -> Iterator[tuple[str, st
         yield "recipe", f"{recipe.name}, version {recipe.version}"
     with _noted(file, "engine.model"):
         wanted = settings.engine
-        engine = EngineSource(wanted.model, wanted.backend, wanted.threads, wanted.store).load()
+        engine = EngineSource(wanted.model, wanted.backend, wanted.inference_threads, wanted.store).load()
         text = f"{engine.info.network} {engine.info.version} on {engine.backend}, {engine.info.precision}"
         yield "engine", f"{text} ({engine.degraded})" if engine.degraded else text
         engine.close()

@@ -144,7 +144,7 @@ class Archive:
         self._remove(oldest.stem)
         self._entries.popleft()
         self._size -= oldest.size
-        log.debug("archive deleted=%s", oldest.stem)
+        log.debug(event("archive-deleted", picture=oldest.stem))
 
     def _remove(self, stem: str) -> None:
         """Picture first: JSON alone is harmless, a picture without its JSON is a riddle."""

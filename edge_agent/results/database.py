@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from edge_agent.errors import StorageError
+from edge_agent.log import event
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +118,7 @@ class Database:
         except sqlite3.Error:
             connection.close()
             raise failure(self.path, why_not_to_write) from why_not_to_write
-        log.error("outbox can only be read path=%s reason=%s", self.path, why_not_to_write)
+        log.error(event("outbox-can-only-be-read", path=self.path, why=why_not_to_write))
         self._read_only, self._reopen_at = why_not_to_write, time.monotonic() + REOPEN_S
         return connection
 
@@ -154,7 +155,7 @@ class Database:
                     part.rename(aside.with_name(aside.name + suffix))
         except OSError as error:
             raise failure(self.path, error) from error
-        log.error("outbox broken path=%s reason=%s set_aside=%s; results in it were not sent", self.path, reason, aside)
+        log.error(event("outbox-broken", path=self.path, why=reason, not_sent=aside))
 
 
 def used_bytes(connection: sqlite3.Connection) -> int:

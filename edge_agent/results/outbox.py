@@ -12,6 +12,7 @@ from pathlib import Path
 
 from edge_agent.errors import MatecheckError
 from edge_agent.inspection.inspection import Verdict
+from edge_agent.log import event
 from edge_agent.pipeline.triggers import Trigger
 from edge_agent.results import outbox_schema
 from edge_agent.results.database import BrokenDatabaseError, Database, used_bytes
@@ -237,7 +238,9 @@ class Outbox:
             gone = make_room(connection, self._limits)
         if gone.lost and time.monotonic() >= self._next_warning:  # one line an hour, not one a part
             self._next_warning = time.monotonic() + 3600
-            log.warning("outbox full lost_ok=%d lost_ng_error=%d; is the broker reachable?", gone.ok, gone.ng_error)
+            log.warning(
+                event("outbox-full", lost_ok=gone.ok, lost_ng_error=gone.ng_error, mend="is the broker reachable?")
+            )
         return result
 
     def _refuse_duplicate(self, connection: sqlite3.Connection, trigger: Trigger) -> None:

@@ -6,6 +6,7 @@ import logging
 import os
 from pathlib import Path
 
+from edge_agent.log import event
 from edge_agent.results.database import failure
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ class SequenceMark:
         except FileNotFoundError:
             self._reserved = 0
         except (OSError, ValueError) as error:
-            log.warning("sequence mark unreadable path=%s reason=%s", self._path, error)
+            log.warning(event("sequence-mark-unreadable", path=self._path, why=error))
             self._reserved = 0
         return self._reserved
 

@@ -45,7 +45,7 @@ def test_full_by_rows_what_was_sent_goes_first_then_the_oldest_ok_and_ng_and_err
     outbox.record(maker(OK))
     assert present(outbox) == {6, 7, 8, 9, 10, 11}, "a new OK is worth less than an old NG"
     assert outbox.evictions() == Evictions(thumbnails=0, sent=2, ok=3, ng_error=1)
-    assert "outbox full" in caplog.text
+    assert "outbox-full" in caplog.text
     assert outbox.record(maker(NG)).seq == 13
 
 
