@@ -37,7 +37,7 @@ from edge_agent.log import event
 from edge_agent.mqtt.events import Incoming
 from edge_agent.mqtt.publisher import HANGS_S, MqttPublisher
 from edge_agent.pipeline.active_recipe import MEMORY, ActiveRecipe
-from edge_agent.pipeline.capture import CameraTriggeredCapture, Capture, CommandCapture, SelfTriggeredCapture
+from edge_agent.pipeline.capture import make_capture
 from edge_agent.pipeline.concluding import Concluding, Inspected
 from edge_agent.pipeline.handshake import handshake
 from edge_agent.pipeline.inspecting import NO_ENGINE, Inspecting, SeenPart
@@ -96,7 +96,7 @@ class Agent:
         registered = RegisteredQueue()
         seen: queue.SimpleQueue[SeenPart | None] = queue.SimpleQueue()
         self._inspected: queue.SimpleQueue[Inspected | None] = queue.SimpleQueue()
-        self._capture = self._make_capture(camera)
+        self._capture = make_capture(settings, camera, self._triggers)
         engine = settings.engine
         source = EngineSource(engine.model, engine.backend, engine.inference_threads, engine.store)
         self._inspecting = inspecting = Inspecting(source, registered, seen)
@@ -172,16 +172,6 @@ class Agent:
             return 0
         finally:
             self._stop()
-
-    def _make_capture(self, camera: Camera) -> Capture:
-        live, trigger = self.settings.camera.live, self.settings.trigger
-        if self._mode == "command":
-            return CommandCapture(camera, self._triggers, live)
-        if self._mode == "camera":
-            return CameraTriggeredCapture(camera, self._triggers)
-        if self._mode == "folder":
-            return SelfTriggeredCapture(camera, self._triggers, live, "file", 0.0)
-        return SelfTriggeredCapture(camera, self._triggers, live, "free-run", trigger.interval_s)
 
     def _start_engine(self, stop: threading.Event) -> None:
         """Without a first engine there is no agent: a wrong model is to be mended, not retried."""

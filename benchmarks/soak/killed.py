@@ -42,7 +42,7 @@ def main() -> None:
             f"a line with {IN_FLIGHT} parts of 160 x 120 px under way; "
             f"{options.kills} kills in {options.triggers} triggers asked for"
         )
-        record("soak.killed", claim=CLAIM, data=data, model=model_of(config), result=text, keep=True)
+        record("soak.killed", claim=CLAIM, data=data, model=model_of(config), result=text, keep=kills >= 100)
 
 
 def _run(line: Line, config: Path, nursery: Nursery, options: argparse.Namespace) -> tuple[int, int]:

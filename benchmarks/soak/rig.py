@@ -20,7 +20,7 @@ from paho.mqtt.properties import Properties
 
 from edge_agent.engines import ModelInfo, load_engine
 from edge_agent.inspection.recipe import Limits, Recipe
-from tests.support.agent import BASE, AgentFolder
+from tests.support.agent import BASE, AgentFolder, picture
 from tests.support.broker import Broker
 from tests.support.models import write_difference_model
 
@@ -51,17 +51,8 @@ def quicker_agent(folder: Path, port: int, **sections: dict[str, Any]) -> Path:
 
 
 def small_part(number: int, sliver: bool = False) -> NDArray[np.uint8]:
-    """A part seen from above with noise of its own; BGR uint8 [120, 160, 3]."""
-    image = np.full((120, 160, 3), (60, 55, 50), np.uint8)
-    cv2.rectangle(image, (12, 12), (148, 108), (150, 155, 160), -1)
-    cv2.rectangle(image, (22, 22), (138, 98), (40, 38, 36), -1)
-    for column in range(5):
-        for row, y in enumerate((42, 78)):
-            cv2.circle(image, (36 + 20 * column + 8 * row, y), 6, (120, 170, 190), -1, cv2.LINE_AA)
-    if sliver:
-        cv2.line(image, (60, 55), (95, 65), (235, 235, 235), 4, cv2.LINE_AA)
-    noise = np.random.default_rng(number).normal(0, 2, image.shape)
-    return np.clip(image + noise, 0, 255).astype(np.uint8)
+    """The made-up part of the tests at 40 % of its size; BGR uint8 [120, 160, 3]."""
+    return np.asarray(cv2.resize(picture(number, sliver), (160, 120), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def model_of(config: Path) -> ModelInfo:

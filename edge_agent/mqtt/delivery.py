@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from edge_agent.errors import BrokerError
 from edge_agent.mqtt.connection import Connection
 from edge_agent.mqtt.events import Acknowledged
-from edge_agent.mqtt.outgoing import Message, Outgoing, publish_properties
+from edge_agent.mqtt.outgoing import Message, Outgoing, picture
 from edge_agent.mqtt.result_stream import NextResult, ResultStream, payload_of
 from edge_agent.mqtt.settings import MqttSettings
 from edge_agent.mqtt.topics import Topics
@@ -113,12 +113,8 @@ class Delivery:
         self.largest_result = max(self.largest_result, len(payload.encode()))
         self._stream.sent(self._connection.publish(self._topics.result, payload, qos=1), result)
         if row.thumbnail is not None:
-            properties = publish_properties(
-                UserProperty=("id", row.id),
-                ContentType="image/jpeg",
-                MessageExpiryInterval=self._settings.thumbnail_expiry_s,
-            )
-            self.publish(Message(self._topics.thumbnail, row.thumbnail, qos=0, properties=properties))
+            expiry_s = self._settings.thumbnail_expiry_s
+            self.publish(picture(self._topics.thumbnail, row.thumbnail, row.id, expiry_s, qos=0))
 
     def _acknowledged(self, event: Acknowledged) -> list[int]:
         self._moved_at = time.monotonic()

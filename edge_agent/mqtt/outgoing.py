@@ -99,6 +99,12 @@ def as_json(value: Mapping[str, Any]) -> str:
     return json.dumps(value, separators=(",", ":"), allow_nan=False)
 
 
+def picture(topic: str, jpeg: bytes, name: str, expiry_s: int, qos: int) -> Message:
+    """A JPEG with its `id` as user property; the broker forgets it when nobody has fetched it in so many seconds."""
+    properties = publish_properties(UserProperty=("id", name), ContentType="image/jpeg", MessageExpiryInterval=expiry_s)
+    return Message(topic, jpeg, qos=qos, properties=properties)
+
+
 def publish_properties(**values: Any) -> Properties:
     """MQTT 5 properties of a PUBLISH, such as `ContentType="image/jpeg"`."""
     properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]

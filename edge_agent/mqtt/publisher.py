@@ -23,7 +23,7 @@ from edge_agent.mqtt.connection import (
 from edge_agent.mqtt.credentials import AccessError
 from edge_agent.mqtt.delivery import Delivery
 from edge_agent.mqtt.events import Acknowledged, Event, Incoming, Subscribed
-from edge_agent.mqtt.outgoing import Message, Outgoing, as_json, publish_properties
+from edge_agent.mqtt.outgoing import Message, Outgoing, as_json, picture, publish_properties
 from edge_agent.mqtt.result_stream import ResultStream
 from edge_agent.mqtt.settings import MqttSettings
 from edge_agent.mqtt.topics import Topics
@@ -140,12 +140,8 @@ class MqttPublisher:
 
     def publish_snapshot(self, jpeg: bytes, snapshot_id: str) -> bool:
         """Send a picture that was asked for; False when too much waits for the broker already."""
-        properties = publish_properties(
-            UserProperty=("id", snapshot_id),
-            ContentType="image/jpeg",
-            MessageExpiryInterval=self._settings.thumbnail_expiry_s,
-        )
-        return self._queue(Message(self._topics.snapshot, jpeg, properties=properties), 0.5)
+        message = picture(self._topics.snapshot, jpeg, snapshot_id, self._settings.thumbnail_expiry_s, qos=1)
+        return self._queue(message, 0.5)
 
     def reply(self, name: str, message: Incoming, answer: dict[str, Any]) -> None:
         """Answer the command `name`: on `reply/{name}`, or where its sender wants it."""

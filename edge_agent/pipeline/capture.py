@@ -10,6 +10,7 @@ from concurrent.futures import Future
 
 from edge_agent.backoff import Backoff
 from edge_agent.cameras.camera import Camera, Frame, NoPictureYetError
+from edge_agent.config import Settings
 from edge_agent.errors import CameraError, ImageError, MatecheckError
 from edge_agent.inspection.inspection import Reason
 from edge_agent.log import event
@@ -230,3 +231,15 @@ class SelfTriggeredCapture(Capture):
             self.triggers.accept_newest(Trigger(self._kind), picture)
         else:
             self.triggers.accept(Trigger(self._kind), picture)
+
+
+def make_capture(settings: Settings, camera: Camera, triggers: TriggerQueue) -> Capture:
+    """What takes the pictures in the trigger mode of these settings."""
+    live, mode = settings.camera.live, settings.trigger.mode
+    if mode == "command":
+        return CommandCapture(camera, triggers, live)
+    if mode == "camera":
+        return CameraTriggeredCapture(camera, triggers)
+    if mode == "folder":
+        return SelfTriggeredCapture(camera, triggers, live, "file", 0.0)
+    return SelfTriggeredCapture(camera, triggers, live, "free-run", settings.trigger.interval_s)

@@ -12,12 +12,10 @@ from edge_agent.inspection.inspector import Seen, conclude
 from edge_agent.log import event
 from edge_agent.pipeline.inspecting import SeenPart
 from edge_agent.pipeline.triggers import Trigger
-from edge_agent.pipeline.worker import Worker
+from edge_agent.pipeline.worker import WAIT_S, Worker
 from edge_agent.results.result import EngineRef
 
 log = logging.getLogger(__name__)
-
-WAIT_S = 0.5  # longest wait for another thread in one step
 
 
 @dataclass(frozen=True)

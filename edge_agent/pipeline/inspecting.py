@@ -18,12 +18,11 @@ from edge_agent.inspection.registration import Registered
 from edge_agent.log import event
 from edge_agent.pipeline.registering import RegisteredPart, RegisteredQueue
 from edge_agent.pipeline.triggers import Trigger
-from edge_agent.pipeline.worker import Worker
+from edge_agent.pipeline.worker import WAIT_S, Worker
 from edge_agent.results.result import EngineRef
 
 log = logging.getLogger(__name__)
 
-WAIT_S = 0.5  # longest wait for another thread in one step
 NO_ENGINE = EngineRef(name="", digest="", backend="", precision="")
 
 

@@ -17,7 +17,7 @@ from edge_agent.log import event
 from edge_agent.pipeline.active_recipe import ActiveRecipe
 from edge_agent.pipeline.concluding import Inspected
 from edge_agent.pipeline.triggers import TriggerQueue
-from edge_agent.pipeline.worker import Worker
+from edge_agent.pipeline.worker import WAIT_S, Worker
 from edge_agent.results.archive import Archive
 from edge_agent.results.outbox import AnsweredError, Outbox
 from edge_agent.results.result import Result
@@ -26,7 +26,6 @@ from edge_agent.results.thumbnail import render_thumbnail
 
 log = logging.getLogger(__name__)
 
-WAIT_S = 0.5  # longest wait for another thread in one step
 RETRY_S = 1.0
 
 

@@ -16,11 +16,9 @@ from edge_agent.inspection.registration import Registered, Registrar
 from edge_agent.log import event
 from edge_agent.pipeline.active_recipe import ActiveRecipe
 from edge_agent.pipeline.triggers import Picture, Trigger, TriggerQueue
-from edge_agent.pipeline.worker import Worker
+from edge_agent.pipeline.worker import WAIT_S, Worker
 
 log = logging.getLogger(__name__)
-
-WAIT_S = 0.5  # longest wait for another thread in one step
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from edge_agent.log import event
 
 log = logging.getLogger(__name__)
 
+WAIT_S = 0.5  # longest wait for another thread in one step
+
 
 class Worker(ABC):
     """A thread of the agent: set up, step until done or stopped, tear down.
