@@ -15,10 +15,10 @@ import numpy as np
 import torch
 
 # torchvision's compiled part may be built for CUDA beside a PyTorch for the CPU; all that it then misses are two names.
-_LIBRARY = torch.library.Library("torchvision", "FRAGMENT")
+_LIBRARY = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
 for _name in ("nms", "qnms"):
     with contextlib.suppress(RuntimeError):  # it is there
-        _LIBRARY.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        _LIBRARY.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]
 
 from anomalib.data import MVTecAD
 from anomalib.engine import Engine
@@ -63,7 +63,9 @@ def _as_png(source: Path, folder: Path, every: int) -> Path:
     for file in sorted(path for path in source.rglob("*") if path.is_file() and path not in left_out):
         copy = (folder / source.name / file.relative_to(source)).with_suffix(".png")
         copy.parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(copy), cv2.imread(str(file), cv2.IMREAD_UNCHANGED))
+        picture = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+        assert picture is not None, file
+        cv2.imwrite(str(copy), picture)
     return folder
 
 

@@ -146,7 +146,7 @@ def on_real(inspector: Inspector, pair: AnnotatedPair, *, shipped_alone: bool) -
         return {SHIPPED: looks.found(_maps(engine, test, registered))}
     found = looks.variants(engine, test, registered)
     for name, alignment in (
-        ("no registration", Alignment(np.eye(3), 0.0, 0.0)),
+        ("no registration", Alignment(np.eye(3), 0.0)),
         ("no local shifts", replace(best, field=None)),
     ):
         looks, registered = laid(alignment)

@@ -81,6 +81,7 @@ def _imported(python: Path, name: str, category: str, source: Path) -> Path:
 def _pro_of_anomalib(python: Path, judged: Judged) -> float:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "maps.npz"
+        assert judged.tests.masks is not None, "MVTec has masks"
         np.savez(file, maps=judged.maps, masks=judged.tests.masks)
         return float(_worker(python, "pro", file, Path(folder)))
 

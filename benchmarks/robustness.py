@@ -66,11 +66,12 @@ def _blur(sigma: float, image: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _noise(sigma: float, image: NDArray[np.float32]) -> NDArray[np.float32]:
     rng = np.random.default_rng(SEED)
-    return image + np.float32(sigma) * rng.standard_normal((*image.shape[:2], 1), dtype=np.float32)
+    noise = np.float32(sigma) * rng.standard_normal((*image.shape[:2], 1), dtype=np.float32)
+    return np.asarray(image + noise, np.float32)
 
 
 def _light(offset: float, image: NDArray[np.float32]) -> NDArray[np.float32]:
-    return image + np.float32(offset)
+    return np.asarray(image + np.float32(offset), np.float32)
 
 
 def disturbed(kind: str, level: float, image: Image) -> tuple[Image, NDArray[np.float64]]:
@@ -143,7 +144,7 @@ def _carried(boxes: Boxes, matrix: NDArray[np.float64]) -> Boxes:
     """Boxes of the same size around where their centres have gone."""
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     shift = np.tile(centre @ matrix[:, :2].T + matrix[:, 2] - centre, 2)
-    return boxes + shift
+    return np.asarray(boxes + shift, np.float64)
 
 
 def _without(image: ImageDetections, ignored: Boxes) -> ImageDetections:

@@ -89,7 +89,7 @@ def _count(tally: Tally, sample: Sample, score: NDArray[np.float32], threshold: 
     found, _ = find_components(score, threshold)
     for component in found:
         x0, y0, x1, y1 = component.bbox_px
-        tally.false += not (near[y0:y1, x0:x1] & (score[y0:y1, x0:x1] >= threshold)).any()
+        tally.false += not ((near[y0:y1, x0:x1] > 0) & (score[y0:y1, x0:x1] >= threshold)).any()
     for truth in find_components(sample.mask.astype(np.float32), 0.5)[0]:
         if truth.area_px < SMALLEST_PX:
             continue

@@ -89,7 +89,7 @@ class Line:
         )
         self._client.on_subscribe = lambda *_: self._subscribed.set()
         self._client.reconnect_delay_set(1, 1)
-        properties = Properties(PacketTypes.CONNECT)
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = SESSION_S
         self._client.connect("127.0.0.1", port, clean_start=False, properties=properties)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.record import record, run
@@ -41,7 +42,7 @@ def _fill(path: Path, count: int) -> float:
     outbox = Outbox(path)
     payloads = {verdict: maker(verdict)(0).to_json() for verdict in (Verdict.OK, Verdict.NG)}
 
-    def rows() -> object:
+    def rows() -> Iterator[tuple[int, str, str, int]]:
         for seq in range(1, count + 1):
             verdict = Verdict.NG if seq % 3 == 0 else Verdict.OK
             made = maker(verdict)(0)
