@@ -14,6 +14,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from build_engine.networks.single import SingleNetwork
+from build_engine.networks.view_encoder import ViewEncoder
 
 SIZES = (28, 30, 64, 128)
 BGR_TO_GREY = (0.114, 0.587, 0.299)
@@ -63,31 +64,26 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Pictures to numbers: float [N, channels, size, size] -> float [N, outputs].
+    """Pictures to numbers: float [N, channels, size, size] -> float [N, 1].
 
-    5 × 5 convolutions of stride 2 down to 4 × 4, then a fully connected layer. With one output it is the critic of
-    WGAN-GP; without normalisation, which its gradient penalty does not allow.
+    5 × 5 convolutions of stride 2 down to 4 × 4, then a fully connected layer: the critic of WGAN-GP; without
+    normalisation, which its gradient penalty does not allow.
 
     Args:
         size, channels: of the pictures.
         width: number of features of the first stage, ndf; published 64.
-        outputs: 1.
-        norm: whether stages are batch normalised; for the encoder.
     """
 
-    def __init__(
-        self, size: int = 28, channels: int = 1, width: int = 64, outputs: int = 1, *, norm: bool = False
-    ) -> None:
+    def __init__(self, size: int = 28, channels: int = 1, width: int = 64) -> None:
         super().__init__()
         stages: list[nn.Module] = []
         inputs, number = channels, 0
         while size > 4:
             features = min(4, 2**number) * width
-            stages.append(nn.Conv2d(inputs, features, 5, 2, 2, bias=not norm))
-            stages += [nn.BatchNorm2d(features), nn.ReLU()] if norm else [nn.ReLU()]
+            stages += [nn.Conv2d(inputs, features, 5, 2, 2), nn.ReLU()]
             inputs, size, number = features, (size + 1) // 2, number + 1
         self.stages = nn.Sequential(*stages)
-        self.judge = nn.Linear(16 * inputs, outputs)
+        self.judge = nn.Linear(16 * inputs, 1)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """See the class."""
@@ -99,12 +95,12 @@ class CnnGan(SingleNetwork):
 
     The anomaly score is a = λ · L_n + (1 − λ) · L_o of one picture: L_n = ‖w(Q) − w(G(ẑ))‖₂ / N with w the min-max
     normalisation (eq. 3-7, 3-8), and L_o = −‖ẑ‖₂ / √N_z (eq. 3-9). The sign is the published one: vectors of good
-    pictures lie near the sphere of radius √N_z, and the encoder draws those of anything else to the origin. The map is
+    pictures lie near the sphere of radius √N_z, and the encoder puts those of anything else to the origin. The map is
     the residual, scaled so that its highest value is the score of the picture.
 
     Args:
         size, channels, width, latent: see Generator.
-        encoder_width: number of features of the encoder's first stage.
+        encoder_width: see ViewEncoder.
     """
 
     name = "cnn-gan"
@@ -116,7 +112,7 @@ class CnnGan(SingleNetwork):
         self.size = (size, size)
         self.channels, self.latent = channels, latent
         self.generator = Generator(size, channels, width, latent)
-        self.encoder = Discriminator(size, channels, encoder_width, latent, norm=True)
+        self.encoder = ViewEncoder(size, channels, encoder_width, latent)
         self.register_buffer("balance", torch.tensor(0.5))
         self.register_buffer("middle", torch.tensor(0.0))
         self.register_buffer("spread", torch.tensor(1.0))

@@ -48,7 +48,7 @@ def spoil(pictures: Tensor) -> tuple[Tensor, Tensor]:
 
 def jitter(pictures: Tensor) -> Tensor:
     """Every second picture moved a little. The others stay as sharp as those to be judged, which nothing moved."""
-    moved = transform(pictures, 0.08, 0.05, 0.05, 0.04)
+    moved = transform(pictures, 0.08, 0.05, 0.05, 0.1)
     return torch.where(torch.rand(len(pictures), 1, 1, 1) < 0.5, pictures, moved)
 
 

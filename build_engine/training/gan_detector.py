@@ -13,7 +13,7 @@ from torch import Tensor
 
 from build_engine.datasets.one_class import Pictures
 from build_engine.networks.cnn_gan import CnnGan
-from build_engine.training.encoder import EncoderSettings, EncoderTraining, calibrate
+from build_engine.training.encoder import EncoderSettings, EncoderTraining, calibrate, settle
 from build_engine.training.fusion import split
 from build_engine.training.gan import GanSettings, GanTraining, train_generator
 
@@ -43,7 +43,7 @@ def train_detector(
     gan, network = GanTraining(settings.gan), _network(settings)
     if state:  # last of the three: it brings back where the run stood in its random numbers
         gan = GanTraining.restored(state["gan"], settings.gan.iterations)
-    trained = _channels(network, split(good)[0])
+    trained, held_back = (_channels(network, part) for part in (split(good)[0], unseen(good)))
 
     def everything(encoder: EncoderTraining | None, *, finished: bool = False) -> dict[str, Any]:
         return {
@@ -72,7 +72,8 @@ def train_detector(
         lambda done, loss: tell("encoder", done, settings.encoder.iterations, loss),
         lambda: save(everything(encoder)),
     )
-    calibrate(network, _channels(network, unseen(good)).float() / 255)
+    settle(network.encoder, trained.float() / 255, held_back.float() / 255)
+    calibrate(network, held_back.float() / 255)
     save(everything(encoder, finished=True))
 
 
@@ -101,7 +102,7 @@ def restore_settings(state: dict[str, Any]) -> DetectorSettings:
 def _network(settings: DetectorSettings) -> CnnGan:
     gan = settings.gan
     torch.manual_seed(gan.seed)
-    return CnnGan(gan.size, gan.channels, gan.width, gan.latent)
+    return CnnGan(gan.size, gan.channels, gan.width, gan.latent, settings.encoder.width)
 
 
 def _channels(network: CnnGan, pictures: Pictures) -> Tensor:

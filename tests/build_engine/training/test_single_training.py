@@ -56,7 +56,9 @@ def test_cnn_gan_is_trained_resumed_exported_and_judged(tmp_path: Path, capsys: 
 
 
 def test_cnn_gan_resumed_comes_to_the_weights_of_an_uninterrupted_run() -> None:
-    settings = DetectorSettings(GanSettings(width=2, iterations=20, batch=2), EncoderSettings(iterations=50, batch=2))
+    settings = DetectorSettings(
+        GanSettings(width=2, iterations=20, batch=2), EncoderSettings(50, good=8, spoilt=2, width=2)
+    )
     good = np.random.default_rng(0).integers(0, 256, (60, 28, 28, 3), dtype=np.uint8)
     settings = replace(settings, gan=replace(settings.gan, channels=3))
 
