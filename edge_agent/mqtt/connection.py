@@ -23,6 +23,7 @@ from edge_agent.health import clock_plausible, clock_synced
 from edge_agent.mqtt.credentials import AccessError, default_client_id, read_password, tls_context
 from edge_agent.mqtt.events import Acknowledged, Event, Incoming, Subscribed
 from edge_agent.mqtt.settings import MqttSettings
+from edge_agent.mqtt.tls_refusal import look_for_refusal
 
 CONNACK_TIMEOUT_S = 5.0
 MAX_INCOMING_BYTES = 64 * 1024  # told to the broker (MQTT 5): nothing larger is sent to us
@@ -84,8 +85,10 @@ class Connection:
         self._client = self._make_client(will)
         try:
             self._connect()
-        except BaseException:
+        except BaseException as error:
             self.abort()
+            if settings.uses_tls and self._connack is None and isinstance(error, BrokerError):
+                look_for_refusal(settings)
             raise
 
     def publish(
@@ -168,8 +171,10 @@ class Connection:
         self._await_connack()
         if self._connack is None:
             # silence may be a broker that is just going down, or amqtt 0.12, which cannot read a v5 CONNECT with a will
-            silence = ProtocolVersionError if self.is_v5 else BrokerError
-            raise silence(f"no answer in MQTT {'5' if self.is_v5 else '3.1.1'}", where=settings.address)
+            if self.is_v5:
+                raise ProtocolVersionError("no answer in MQTT 5", where=settings.address)
+            mend = "check host and port" if settings.uses_tls else "check host, port and whether the broker wants TLS"
+            raise BrokerError("no answer in MQTT 3.1.1", where=settings.address, mend=mend)
         if self._connack.is_failure:
             raise self._refusal(self._connack)
         if self._maximum_qos < 1:

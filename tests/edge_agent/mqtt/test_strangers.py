@@ -19,7 +19,7 @@ from paho.mqtt.properties import Properties
 
 from edge_agent.errors import BrokerError
 from edge_agent.mqtt.connection import Connection, Will
-from edge_agent.mqtt.credentials import tls_context
+from edge_agent.mqtt.credentials import AccessError, tls_context
 from edge_agent.mqtt.settings import MqttSettings
 from tests.support.agent import AgentFolder, AgentProcess
 from tests.support.plant import CELL, NUMBERS, Plant, issue
@@ -75,6 +75,32 @@ def test_who_has_a_certificate_of_the_plant_is_let_in(plant: Plant) -> None:
 def test_who_has_no_certificate_is_refused_and_logged(plant: Plant) -> None:
     assert refused(plant, plant.context())
     plant.wait_for_log("peer did not return a certificate")
+
+
+@pytest.mark.parametrize(
+    ("ours", "told"),
+    [
+        (None, "certificate required"),
+        ("of another authority", "unknown ca|bad certificate|certificate unknown"),
+        ("expired", "certificate expired"),
+    ],
+)
+def test_an_agent_that_is_refused_for_its_certificate_says_so(
+    plant: Plant, tmp_path: Path, ours: str | None, told: str
+) -> None:
+    files = {"ca_file": plant.folder / "ca.pem"}
+    if ours:
+        yesterday = datetime.now(timezone.utc) - timedelta(days=1)
+        authority, end = (plant.authority, yesterday) if ours == "expired" else (trustme.CA(), None)
+        issue(authority, tmp_path, "ours", "jetson-07", end)
+        files |= {"cert_file": tmp_path / "ours.pem", "key_file": tmp_path / "ours.key"}
+    settings = MqttSettings(OURS, "localhost", plant.port, **files)
+    wake, other = socket.socketpair()
+    for protocol in ("5", "3.1.1"):
+        with pytest.raises(AccessError, match=f"the broker refuses our certificate: ({told})"):
+            Connection(settings, protocol, Will(f"{OURS}/status", ""), wake)
+    wake.close()
+    other.close()
 
 
 def test_who_does_not_encrypt_is_refused(plant: Plant) -> None:
