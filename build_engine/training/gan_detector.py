@@ -16,6 +16,7 @@ from build_engine.networks.cnn_gan import CnnGan
 from build_engine.training.encoder import EncoderSettings, EncoderTraining, calibrate, settle
 from build_engine.training.fusion import split
 from build_engine.training.gan import GanSettings, GanTraining, train_generator
+from edge_agent.errors import ModelError
 
 FEWEST_HELD_BACK = 5  # whose scores tell a deviation
 
@@ -94,9 +95,14 @@ def restore_network(state: dict[str, Any]) -> CnnGan:
 
 
 def restore_settings(state: dict[str, Any]) -> DetectorSettings:
-    """The settings of a saved state."""
+    """The settings of a saved state. Raises ModelError: of another version, whose settings were others."""
     saved = state["settings"]
-    return DetectorSettings(GanSettings(**saved["gan"]), EncoderSettings(**saved["encoder"]))
+    try:
+        return DetectorSettings(GanSettings(**saved["gan"]), EncoderSettings(**saved["encoder"]))
+    except (KeyError, TypeError):
+        raise ModelError(
+            "is a run of another version of matecheck", where="the checkpoint", mend="train anew"
+        ) from None
 
 
 def _network(settings: DetectorSettings) -> CnnGan:
