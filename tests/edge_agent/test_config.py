@@ -108,6 +108,18 @@ def test_a_missing_file_is_one_clear_line(tmp_path: Path) -> None:
         load(tmp_path / "agent.toml")
 
 
+def test_a_folder_in_place_of_the_file_is_called_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r": is a folder; give the path of an agent\.toml$"):
+        load(tmp_path)
+
+
+def test_text_that_is_not_utf_8_is_named_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "agent.toml"
+    path.write_bytes(MINIMAL.encode() + b'client_id = "Pr\xfcfstand"\n')
+    with pytest.raises(ConfigError, match=r"agent\.toml:7: not UTF-8: byte 0xfc; save the file as UTF-8$"):
+        load(path)
+
+
 def test_true_is_no_number(tmp_path: Path) -> None:
     assert "wrong type" in _problems(tmp_path, MINIMAL + "port = true\n")[0]
 

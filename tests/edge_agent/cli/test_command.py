@@ -77,3 +77,25 @@ def test_an_interrupt_ends_quietly_at_any_moment(tmp_path: Path) -> None:
     code += f"sys.exit(command.run_command('p', lambda: os.kill(os.getpid(), {int(signal.SIGINT)})))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+@pytest.mark.parametrize(
+    ("program", "module", "missing", "arguments", "extra"),
+    [
+        ("calibrate", "calibration.cli.main", "scipy", ["threshold", "x2", "--clean", "a.png"], "calibrate"),
+        ("calibrate", "calibration.cli.main", "onnx", ["run", "agent.toml"], "calibrate"),
+        ("build-engine", "build_engine.cli.main", "torch", ["train", "--photographs", "p", "--output", "r"], "build"),
+    ],
+)
+def test_a_package_that_the_plain_install_lacks_is_one_line_with_the_extra_that_brings_it(
+    tmp_path: Path, program: str, module: str, missing: str, arguments: list[str], extra: str
+) -> None:
+    code = f"import sys; sys.modules['{missing}'] = None; from {module} import main; sys.exit(main({arguments}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f'{program}: this needs {missing}; pip install "matecheck[{extra}]"\n'
+
+
+def test_a_module_of_our_own_that_is_missing_is_no_matter_of_an_extra() -> None:
+    with pytest.raises(ModuleNotFoundError):
+        run_command("calibrate", lambda: bool(__import__("calibration.none")))
