@@ -55,12 +55,27 @@ class _SameConv(nn.Conv2d):
     """TensorFlow's SAME padding, which these weights were trained with: the odd pixel goes right and below."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, groups: int = 1) -> None:
-        super().__init__(inputs, outputs, kernel, stride, groups=groups, bias=False)
         total = kernel - stride
-        self.margins = (total // 2, total - total // 2) * 2
+        even = total % 2 == 0  # then the convolution pads by itself, which saves a copy
+        super().__init__(inputs, outputs, kernel, stride, total // 2 if even else 0, groups=groups, bias=False)
+        self.margins = None if even else (total // 2, total - total // 2) * 2
+
+    def padded(self, x: Tensor) -> Tensor:
+        """With the margins that the convolution does not add itself."""
+        return x if self.margins is None else F.pad(x, self.margins)
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(F.pad(x, self.margins))
+        return super().forward(self.padded(x))
+
+
+def _normed(conv: nn.Conv2d, norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
+    """norm(conv(x)); where the norm's statistics stay it is folded into the weights, which a step learns faster by."""
+    if norm.training or not torch.is_grad_enabled() or norm.running_mean is None or norm.running_var is None:
+        return cast("Tensor", norm(conv(x)))
+    scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
+    bias = norm.bias - norm.running_mean * scale
+    x = conv.padded(x) if isinstance(conv, _SameConv) else x
+    return F.conv2d(x, conv.weight * scale[:, None, None, None], bias, conv.stride, conv.padding, groups=conv.groups)
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:
@@ -83,9 +98,9 @@ class _LiteBlock(nn.Module):
         self._bn2 = _norm(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.relu6(self._bn0(self._expand_conv(x))) if self.expands else x
-        y = F.relu6(self._bn1(self._depthwise_conv(y)))
-        y = cast("Tensor", self._bn2(self._project_conv(y)))
+        y = F.relu6(_normed(self._expand_conv, self._bn0, x)) if self.expands else x
+        y = F.relu6(_normed(self._depthwise_conv, self._bn1, y))
+        y = _normed(self._project_conv, self._bn2, y)
         return x + y if self.skips else y
 
 
@@ -114,7 +129,7 @@ class EfficientNetLite(Backbone):
 
     def lower(self, rgb: Tensor) -> Tensor:
         """See Backbone."""
-        return self._passed(F.relu6(self._bn0(self._conv_stem(rgb))), 0, self.ends[0])
+        return self._passed(F.relu6(_normed(self._conv_stem, self._bn0, rgb)), 0, self.ends[0])
 
     def upper(self, first: Tensor) -> tuple[Tensor, Tensor]:
         """See Backbone."""
