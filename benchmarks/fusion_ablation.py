@@ -37,7 +37,8 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, default=100)
     parser.add_argument("--batch", type=int, default=16)
     arguments = parser.parse_args()
-    settings = replace(FusionSettings(), tuned="none", iterations=arguments.iterations, batch=arguments.batch)
+    settings = replace(FusionSettings(), tuned="none", hard=1.0, summed=False)  # loss and score are the paper's
+    settings = replace(settings, iterations=arguments.iterations, batch=arguments.batch)
     lines = [f"{'':<46}image AUROC  pixel AUROC     PRO"]
     rows = {name: replace(settings, parts=parts) for name, parts in ROWS.items()}
     rows |= {f"all parts, γ = {gamma:g}": replace(settings, gamma=gamma) for gamma in GAMMAS if gamma != USUAL}

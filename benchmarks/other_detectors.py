@@ -28,7 +28,7 @@ HEAD = "category  detector        image AUROC  pixel AUROC     PRO  anomalib's P
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--python", type=Path, required=True, help="of an environment with anomalib")
-    parser.add_argument("--categories", nargs="+", default=["bottle"], help="folders of mvtec_256/")
+    parser.add_argument("--categories", nargs="+", default=["bottle", "screw"], help="folders of mvtec_256/")
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
     arguments = parser.parse_args()
     rows, first = [HEAD], None

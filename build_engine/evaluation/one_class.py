@@ -16,6 +16,7 @@ from edge_agent.engines import Engine, ModelInfo, load_engine
 from edge_agent.errors import ModelError
 
 TIMED = 20  # pictures, one by one
+AT_ONCE = 8  # pictures; a network may look at each in eight poses
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def labelled(source: Path, size: tuple[int, int], normal: int | None) -> TestSet
 
 
 def _parts(tests: TestSet) -> int:
-    return max(1, len(tests.pictures) // 64)
+    return -(-len(tests.pictures) // AT_ONCE)
 
 
 def _fps(engine: Engine, tests: TestSet) -> float:

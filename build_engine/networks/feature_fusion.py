@@ -85,6 +85,12 @@ class FeatureFusion(SingleNetwork):
 
     The score layer's values have no bounds. `calibrate_scores` sets the middle and the spread that bring them into
     0..1, so that 0.5 is the limit that good pictures keep.
+
+    Attributes:
+        any_pose: parts lie in any pose: a map is then the mean of those of the picture turned and mirrored in all
+            eight ways. What differs between them is chance, and the mean has less of it.
+        summed: the distance from the hypersphere's centre is added to the score, of which 0 is then the least (ours).
+            Below γ the loss of scores orders nothing, so that faint pixels of an anomaly may lie below good ones.
     """
 
     name = "feature-fusion"
@@ -92,6 +98,7 @@ class FeatureFusion(SingleNetwork):
 
     def __init__(self, backbone: Backbone, channels: int = 64, parts: Parts = Parts()) -> None:
         super().__init__()
+        self.any_pose = self.summed = False
         self.backbone = backbone
         self.head = FusionHead(backbone.channels, channels, parts)
         self.register_buffer("mean", torch.tensor(backbone.mean).view(1, 3, 1, 1))
@@ -109,8 +116,13 @@ class FeatureFusion(SingleNetwork):
 
     def raw(self, test: Tensor) -> Tensor:
         """Scores without bounds, float [N, 1, H, W], from uint8 [N, H, W, 3]: bilinear to full size."""
-        scores = self.head(*self.backbone(self.normalised(test)))[1]
+        rgb = self.normalised(test)
+        scores = _mean_of_poses(self._scores(_poses(rgb))) if self.any_pose else self._scores(rgb)
         return F.interpolate(scores, scale_factor=8.0, mode="bilinear", align_corners=False)
+
+    def _scores(self, rgb: Tensor) -> Tensor:
+        features, scores = self.head(*self.backbone(rgb))
+        return F.relu(scores) + distance(features) if self.summed else scores
 
     def forward(self, test: Tensor) -> Tensor:
         """Score map float32 [N, H, W] in 0..1 from uint8 BGR [N, H, W, 3]."""
@@ -120,3 +132,18 @@ class FeatureFusion(SingleNetwork):
         """Bring scores into 0..1: `middle` becomes 0.5."""
         self.middle.fill_(middle)
         self.spread.fill_(spread)
+
+
+def _poses(x: Tensor) -> Tensor:
+    """[N, C, S, S] -> [8 · N, C, S, S]: as it is, mirrored, upside down, both; then the same of it transposed."""
+    both = (x, x.transpose(2, 3))
+    return torch.cat([pose for way in both for pose in (way, way.flip(3), way.flip(2), way.flip(2, 3))])
+
+
+def _mean_of_poses(scores: Tensor) -> Tensor:
+    """The mean of maps [8 · N, 1, h, h] of `_poses`, each brought back: [N, 1, h, h]."""
+    maps = scores.view(8, -1, *(int(size) for size in scores.shape[1:]))
+    straight, transposed = (
+        (part[0] + part[1].flip(3) + part[2].flip(2) + part[3].flip(2, 3)) / 8 for part in (maps[:4], maps[4:])
+    )
+    return straight + transposed.transpose(2, 3)

@@ -1,4 +1,4 @@
-"""Damage as parts really show it: grafted pieces, bent contours, smears, bright and dark spots; from 3 pixels up.
+"""Damage as parts really show it: grafted pieces, bent and broken contours, smears, spots, scrapes; from 3 pixels up.
 
 Grafts after Schlüter et al., Natural synthetic anomalies, ECCV 2022 (pieces of the part itself, blended by Poisson's
 equation); the others are ours. Whatever a network could tell a forgery by is avoided where possible: pieces are mostly
@@ -118,6 +118,39 @@ def shade(image: Image, side: float, rng: np.random.Generator) -> Image:
         gain = math.exp(rng.uniform(-0.5, 0.5))
     layer = np.clip(layer * gain + rng.uniform(-15, 15), 0, 255)
     return blend(image, np.asarray(layer, np.uint8), cover, rng)
+
+
+def scrape(image: Image, side: float, rng: np.random.Generator) -> Image:
+    """A spot ground off: an even or graded face with streaks, in a tone of the picture; see `graft`."""
+    height, width = image.shape[:2]
+    centre, sides = place_on_part(image, rng), _sides(side, 0.015, 0.12, rng)
+    cover = _spot(image, centre, sides, rng)
+    if not cover.any():
+        return image
+    if rng.random() < 0.5:
+        contrast = max(float(image.mean(axis=2).std()), 15.0)
+        tone = image[cover > 0].mean(axis=0) + rng.choice([-1, 1]) * rng.uniform(0.3, 1.5) * contrast
+    else:
+        tone = image[rng.integers(height), rng.integers(width)] + rng.normal(0, 8)
+    ys, xs = np.mgrid[0:height, 0:width].astype(np.float32)
+    way = rng.uniform(0, 2 * math.pi)
+    slope = (math.cos(way) * (xs - centre[0]) + math.sin(way) * (ys - centre[1])) / float(sides.max())
+    grains = rng.standard_normal((height, width), dtype=np.float32)
+    streaks = cv2.filter2D(grains, -1, _stroke(int(rng.integers(3, 12)), rng.uniform(0, math.pi)))
+    relief = slope * rng.uniform(0, 50) + streaks / (streaks.std() + 1e-6) * rng.uniform(2, 22)
+    layer = tone + relief[..., None]
+    if rng.random() < 0.4:  # the part's own grain shows through
+        layer = layer + (image - cv2.blur(image, (9, 9)).astype(np.float32)) * rng.uniform(0.2, 1)
+    return blend(image, np.asarray(np.clip(layer, 0, 255), np.uint8), cover, rng)
+
+
+def chip(image: Image, side: float, rng: np.random.Generator) -> Image:
+    """What stands beside in place of what was there: a contour broken off, or grown; see `graft` for the arguments."""
+    sides = _sides(side, 0.015, 0.1, rng)
+    cover = _spot(image, place_on_part(image, rng), sides, rng)
+    way, far = rng.uniform(0, 2 * math.pi), float(sides.max()) * rng.uniform(0.5, 1.6)
+    beside = np.roll(image, (round(far * math.sin(way)), round(far * math.cos(way))), (0, 1))
+    return blend(image, beside, cover, rng)
 
 
 def _drawn(low: float, high: float, rng: np.random.Generator) -> float:

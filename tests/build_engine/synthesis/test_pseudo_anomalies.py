@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from build_engine.synthesis.local_defects import bend, graft, place_on_part, shade, smear
+from build_engine.synthesis.local_defects import bend, chip, graft, place_on_part, scrape, shade, smear
 from build_engine.synthesis.pseudo_anomalies import VISIBLE, confetti, cut_paste, pseudo_anomaly
 from tests.support.one_class import ring
 
@@ -17,7 +17,7 @@ def test_the_mask_marks_what_can_be_seen() -> None:
         spoilt, mask = pseudo_anomaly(good, np.random.default_rng(seed))
         changed = np.abs(spoilt.astype(int) - good).max(axis=2) >= VISIBLE
         assert mask.any()
-        assert (changed & (mask > 0)).sum() >= 0.3 * mask.sum()
+        assert (changed & (mask > 0)).sum() >= 0.3 * mask.sum() - 2  # gaps of two pixels are closed
         assert (changed & (mask == 0)).sum() <= 0.5 * changed.sum() + 20
 
 
@@ -27,6 +27,17 @@ def test_the_good_picture_is_left_as_it_is_and_a_seed_gives_the_same_anomaly() -
     first, second = (pseudo_anomaly(good, np.random.default_rng(5))[0] for _ in range(2))
     assert np.array_equal(good, before)
     assert np.array_equal(first, second)
+
+
+def test_a_picture_without_colour_gets_anomalies_without_colour_and_a_coloured_one_of_all_colours() -> None:
+    coloured = ring(0, 128)
+    grey = cv2.cvtColor(cv2.cvtColor(coloured, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
+    for seed in range(10):
+        spoilt, mask = pseudo_anomaly(grey, np.random.default_rng(seed))
+        assert mask.any()
+        assert (np.ptp(spoilt, axis=2) == 0).all()
+    saturation = [np.ptp(pseudo_anomaly(coloured, np.random.default_rng(seed))[0], axis=2).max() for seed in range(10)]
+    assert max(saturation) > 100
 
 
 @pytest.mark.parametrize("make", [confetti, cut_paste])
@@ -39,7 +50,7 @@ def test_pictures_of_any_shape_are_taken(make, shape: tuple[int, ...]) -> None: 
         assert spoilt.dtype == np.uint8
 
 
-@pytest.mark.parametrize("damage", [graft, bend, smear, shade])
+@pytest.mark.parametrize("damage", [graft, bend, smear, shade, scrape, chip])
 @pytest.mark.parametrize("shape", [(32, 32, 3), (40, 200, 3), (128, 128, 3)])
 def test_damage_is_local_whatever_the_shape(damage, shape: tuple[int, ...]) -> None:  # type: ignore[no-untyped-def]
     picture = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)

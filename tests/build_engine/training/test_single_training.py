@@ -177,6 +177,19 @@ def test_the_losses_are_those_of_the_paper() -> None:
     assert score_loss(scores, mask, 0.25, 5.0).item() == pytest.approx(0.75 + 2.0)
 
 
+def test_hard_normal_pixels_count_as_much_as_all_of_them() -> None:
+    mask = torch.zeros(1, 1, 1, 21)
+    mask[..., 20] = 1
+    scores = torch.zeros(1, 1, 1, 21)
+    scores[..., 19], scores[..., 20] = 4.0, 6.0  # one normal pixel stands out
+    usual = score_loss(
+        torch.cat([scores[..., :19], scores[..., 20:]], 3), torch.cat([mask[..., :19], mask[..., 20:]], 3), 0.25, 5.0
+    )
+    assert usual.item() == 0
+    hard = [score_loss(scores, mask, 0.25, 5.0, 0.05).item() for _ in range(20)]
+    assert min(hard) == pytest.approx((3.75 / 20 + 3.75 + 3.0) / 2)  # its partner is the one that stands out
+
+
 def test_topologies_that_agree_cost_nothing_and_anomalous_patches_do_not_count() -> None:
     torch.manual_seed(0)
     scores = torch.randn(2, 1, 8, 8)
