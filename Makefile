@@ -1,6 +1,7 @@
 # make demo   watch the product at work (PARTS=n for another number of parts)
 # make test   everything that must hold before a commit: style, types, tests
-# make test-install   the installer and the Debian package on a machine of their own, with a real systemd; needs root
+# make test-install   the installer and the Debian package on a machine of their own, with a real systemd; needs root,
+#                     and 7 minutes, half an hour on a busy machine
 # make test-gpu   the TensorRT back end on a GPU that is not there: compiles pycuda once (minutes), then takes seconds
 # make test-jetson   on a device: proves the engine there and prints what it measures; docs/jetson.md
 # make soak   hours of real faults: kills, broker outages, power cuts, a weekend's backlog; results as text in benchmarks/
