@@ -1,8 +1,9 @@
-"""`calibrate` is killed (SIGKILL) at random moments of collect, int8 and activate, each many times.
+"""`calibrate` is killed (SIGKILL) at random moments of collect, int8 and activate, `build-engine` at those of compile.
 
 After every kill the engine that ran must be whole and answer, every engine of the store and every picture of the set
 must be whole, and at the end the next calls must come to an active engine. A made-up line and a small network: what is
-shown is what becomes of files, not of numbers.
+shown is what becomes of files, not of numbers. To compile needs an environment in which `make test-gpu` runs: its
+driver and TensorRT are made up, the files are not.
 """
 
 from __future__ import annotations
@@ -27,10 +28,8 @@ from tests.support.calibrate_process import killed_after, what_is_broken
 from tests.support.calibration import calibration_place, fill
 from tests.support.line import write_line
 
-KILLS = 6
-CLAIM = (
-    "killed at any moment of collect, int8, activate: the old engine still runs, the next call goes on or starts clean"
-)
+KILLS = 25
+CLAIM = "killed at any moment of collect, int8, compile, activate: the old engine still runs, the next call goes on"
 OLD = "old"
 
 
@@ -62,6 +61,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=KILLS, help=f"of each command; default: {KILLS}")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--gpu-python", metavar="PYTHON", help="of an environment with pycuda; else nothing is compiled"
+    )
     options = parser.parse_args()
     chance = random.Random(options.seed)
     with tempfile.TemporaryDirectory(prefix="matecheck-killed-") as scratch:
@@ -76,16 +78,18 @@ def main() -> None:
             _int8(place, config, options.kills, chance),
             _activate(place, config, options.kills, chance),
         ]
-        last = _at_last(place, config)
+        if options.gpu_python:
+            counts.append(_compile(place, options.gpu_python, options.kills, chance))
+        last, well = _at_last(place, config)
         model = load_engine(place.model, "onnxruntime", 1)
         lines = [f"{'':<10}{'killed':>8}{'ended before':>14}{'broken':>10}", *(count.line() for count in counts), ""]
         lines += [f"broken: {text}" for count in counts for text in count.broken]
-        lines += [f"the next calls: {last}", f"took {(time.monotonic() - began) / 60:.0f} minutes", ""]
-        passed = not any(count.broken for count in counts) and last.endswith("0")
+        lines += [f"exit codes of the next calls: {last}", f"took {(time.monotonic() - began) / 60:.0f} minutes", ""]
+        passed = well and not any(count.broken for count in counts)
         lines.append("passed" if passed else "FAILED")
         data = f"a made-up line of 400 x 300; {options.kills} calls of each command, seed {options.seed}"
         result = "\n".join(lines)
-        keep = options.kills == KILLS
+        keep = options.kills == KILLS and options.gpu_python is not None
         record("calibration_killed", claim=CLAIM, data=data, model=model.info, result=result, keep=keep)
 
 
@@ -135,10 +139,39 @@ def _activate(place: Place, config: Path, kills: int, chance: random.Random) -> 
     return count
 
 
-def _at_last(place: Place, config: Path) -> str:
-    codes = [calibrate([command, str(config)]) for command in ("int8", "activate", "rollback")]
+def _compile(place: Place, python: str, kills: int, chance: random.Random) -> Count:
+    count = Count("compile")
+    program = (python, "-m", "tests.support.gpu.process", "build-engine")
+    command = ["compile", place.model, "--store", place.store.folder]
+    before = place.store.names()
+    took = _seconds(lambda: killed_after(command, 60.0, from_first_words=False, program=program))
+
+    def start_anew() -> list[str]:
+        made = [name for name in place.store.names() if name not in before]
+        for name in made:
+            place.store.remove(name)
+        return made
+
+    start_anew()
+    for _ in range(kills):
+        seconds = chance.uniform(0.3 * took, took)
+        killed = killed_after(command, seconds, from_first_words=False, program=program)
+        count.add(killed, lambda: what_is_broken(place, [OLD]))
+        start_anew()
+    killed_after(command, 60.0, from_first_words=False, program=program)
+    if len(start_anew()) != 1:
+        count.broken.append("the next call does not compile")
+    return count
+
+
+def _at_last(place: Place, config: Path) -> tuple[str, bool]:
+    """The next calls, in words, and whether all of them did what they are for and nothing half-made is left."""
+    (new,) = (name for name in place.store.names() if name != OLD)
+    calls = (["int8", str(config)], ["activate", str(config), new], ["rollback", str(config)])
+    codes = {call[0]: calibrate(call) for call in calls}
     left = len(list(place.store.folder.glob(".staged-*")))
-    return f"int8 {codes[0]}, activate {codes[1]}, rollback {codes[2]}; half-made engines left: {left}"
+    said = ", ".join(f"{command} {code}" for command, code in codes.items())
+    return f"{said}; half-made engines left: {left}", not any(codes.values()) and not left
 
 
 def _forget(place: Place) -> None:

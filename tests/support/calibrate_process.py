@@ -1,4 +1,4 @@
-"""Real `calibrate` processes that are killed (SIGKILL) at some moment, and what must be whole after that."""
+"""Real processes of ours that are killed (SIGKILL) at some moment, and what must be whole after that."""
 
 from __future__ import annotations
 
@@ -20,18 +20,24 @@ from edge_agent.images import read_image
 PROGRAM = (sys.executable, "-m", "calibration.cli.main")
 
 
-def killed_after(arguments: Sequence[str | Path], seconds: float, *, from_first_words: bool = True) -> bool:
-    """Start `calibrate` and kill it after a while.
+def killed_after(
+    arguments: Sequence[str | Path],
+    seconds: float,
+    *,
+    from_first_words: bool = True,
+    program: Sequence[str] = PROGRAM,
+) -> bool:
+    """Start `calibrate`, or another program, and kill it after a while.
 
     Args:
-        arguments: of calibrate.
+        arguments: of the program.
         seconds: from its first words on, when it has begun to work, or else from its start on.
 
     Returns:
         True if it was killed, False if it had ended before, which must have gone well.
     """
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    command = [*PROGRAM, *map(str, arguments)]
+    command = [*program, *map(str, arguments)]
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
