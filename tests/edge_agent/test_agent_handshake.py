@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from edge_agent.errors import CommandError
 from edge_agent.inspection.inspection import Reason
 from edge_agent.pipeline.handshake import handshake
 from edge_agent.pipeline.triggers import Trigger, TriggerQueue
+from tests.support import waiting_camera
 from tests.support.agent import BASE, AgentFolder, AgentProcess
 from tests.support.broker import Broker
 from tests.support.listener import Listener
@@ -157,6 +159,22 @@ def test_an_expiry_in_the_future_is_a_deadline() -> None:
     (trigger,) = triggers.without_picture(0)
     assert trigger.within_s is not None
     assert 2 < trigger.within_s <= 3
+
+
+def test_what_is_left_of_the_expiry_of_its_message_is_the_deadline_of_a_trigger(
+    folder: AgentFolder, broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.write_parts([False])
+    monkeypatch.setenv(waiting_camera.VARIABLE, str(tmp_path / "never"))
+    properties = Properties(PacketTypes.PUBLISH)
+    properties.MessageExpiryInterval = 2
+    config = folder.write_config(trigger={"deadline_s": 3000.0})
+    with AgentProcess(config, [waiting_camera.__name__]), Listener(broker.port) as listener:
+        listener.wait(lambda: is_ready(listener), 60)
+        assert ask(listener, "inspect", properties, part_id="a")["accepted"]
+        listener.wait(lambda: listener.on("/result"))
+    (result,) = listener.json_on("/result")
+    assert (result["verdict"], result["reasons"][0]["code"]) == ("ERROR", "no-frame")
 
 
 def test_a_trigger_that_expires_while_the_broker_holds_it_is_never_inspected(
