@@ -30,7 +30,8 @@ ROUNDS = 250  # 50 would do for the faults; memory needs more, to tell warm-up f
 PAUSE_S = 1.0  # reconnect_max_s of the agent
 KEEPALIVE_S = 2
 CONNECT_S = 5.0  # an attempt that began while nothing got through may take so long
-WINDOW = 0.2  # of the rounds, compared: the first are warm-up, those after them, and the last
+WINDOW = 50  # rounds: the first are warm-up; those after them are compared with the last
+ENOUGH = 3 * WINDOW  # rounds, to say anything of memory
 GREW_PERCENT = 2.0
 FAULTS = {
     "stopped": 2 * PAUSE_S,
@@ -97,7 +98,7 @@ def main() -> None:
         data = (
             f"free-run, 10 parts a second; keep-alive {KEEPALIVE_S} s, longest pause {PAUSE_S:g} s, seed {options.seed}"
         )
-        record("soak.broker_rounds", claim=CLAIM, data=data, model=model_of(config), result=text, keep=done >= 50)
+        record("soak.broker_rounds", claim=CLAIM, data=data, model=model_of(config), result=text, keep=done >= ENOUGH)
 
 
 def _run(config: Path, broker: Broker, proxy: Proxy, options: argparse.Namespace) -> tuple[str, int]:
@@ -161,12 +162,9 @@ def _judge(line: Line, recorded: int, rounds: Rounds, files: tuple[int, int], cl
     missing = sorted(set(range(1, recorded + 1)) - set(line.seqs))
     two = sum(1 for payloads in line.results.values() if len(payloads) > 1)
     late = sum(1 for fault, limit_s in FAULTS.items() for s in rounds.back_s[fault] if s > max(limit_s, 0.1))
-    window = max(1, round(WINDOW * rounds.count))
+    grew, grown = _growth(rounds.memory_mb)
+    failed = missing or two or late or grown or files[1] > files[0]
     memory = rounds.memory_mb
-    warm, last = statistics.median(memory[window : 2 * window]), statistics.median(memory[-window:])
-    growth = 100 * (last / warm - 1)
-    failed = missing or two or late or growth >= GREW_PERCENT or files[1] > files[0]
-    windows = f"{warm:.1f} MB in rounds {window + 1} to {2 * window} (median; those before are warm-up)"
     repeated = sum(rounds.repeated.values())
     step = max(1, len(memory) // 25)
     lines = [
@@ -180,7 +178,7 @@ def _judge(line: Line, recorded: int, rounds: Rounds, files: tuple[int, int], cl
             for fault, limit_s in FAULTS.items()
         ),
         f"later than the limit       {late}",
-        f"resident memory            {windows}, {last:.1f} MB in the last {window}: {growth:+.2f} %",
+        f"resident memory            {grew}",
         f"open files                 {files[0]} before, {files[1]} after",
         f"stopped itself             {clock.stops} times, {clock.stopped_s:.0f} s; rounds done again: {repeated}",
         "",
@@ -190,6 +188,16 @@ def _judge(line: Line, recorded: int, rounds: Rounds, files: tuple[int, int], cl
         "FAILED" if failed else "passed",
     ]
     return "\n".join(lines)
+
+
+def _growth(memory_mb: list[float]) -> tuple[str, bool]:
+    """What to say of it, and whether that is too much."""
+    if len(memory_mb) < ENOUGH:
+        return f"not judged: fewer than {ENOUGH} rounds", False
+    warm, last = statistics.median(memory_mb[WINDOW : 2 * WINDOW]), statistics.median(memory_mb[-WINDOW:])
+    growth = 100 * (last / warm - 1)
+    windows = f"{warm:.1f} MB in rounds {WINDOW + 1} to {2 * WINDOW} (median; those before are warm-up)"
+    return f"{windows}, {last:.1f} MB in the last {WINDOW}: {growth:+.2f} %", growth >= GREW_PERCENT
 
 
 if __name__ == "__main__":
