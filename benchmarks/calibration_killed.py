@@ -142,7 +142,7 @@ def _activate(place: Place, config: Path, kills: int, chance: random.Random) -> 
 def _compile(place: Place, python: str, kills: int, chance: random.Random) -> Count:
     count = Count("compile")
     program = (python, "-m", "tests.support.gpu.process", "build-engine")
-    command = ["compile", place.model, "--store", place.store.folder]
+    command: list[str | Path] = ["compile", place.model, "--store", place.store.folder]
     before = place.store.names()
     took = _seconds(lambda: killed_after(command, 60.0, from_first_words=False, program=program))
 
