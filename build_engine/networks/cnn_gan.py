@@ -17,6 +17,7 @@ from build_engine.networks.single import SingleNetwork
 from build_engine.networks.view_encoder import ViewEncoder
 
 SIZES = (28, 30, 64, 128)
+SHORTEST = 1e-6  # of what is divided by
 BGR_TO_GREY = (0.114, 0.587, 0.299)
 
 
@@ -96,7 +97,7 @@ class CnnGan(SingleNetwork):
     The anomaly score is a = λ · L_n + (1 − λ) · L_o of one picture: L_n = ‖w(Q) − w(G(ẑ))‖₂ / N with w the min-max
     normalisation (eq. 3-7, 3-8), and L_o = −‖ẑ‖₂ / √N_z (eq. 3-9). The sign is the published one: vectors of good
     pictures lie near the sphere of radius √N_z, and the encoder puts those of anything else to the origin. The map is
-    the residual, scaled so that its highest value is the score of the picture.
+    the residual of what the vector paints on the sphere, scaled so that its highest value is the score of the picture.
 
     Args:
         size, channels, width, latent: see Generator.
@@ -143,7 +144,11 @@ class CnnGan(SingleNetwork):
 
     def maps(self, pictures: Tensor, vectors: Tensor) -> Tensor:
         """Score maps [N, S, S] in 0..1 of pictures [N, C, S, S] with the vectors [N, latent] that paint them."""
-        residual_loss, origin_loss, residual = self.losses(pictures, vectors)
+        residual_loss, origin_loss, _ = self.losses(pictures, vectors)
+        # What lies near the origin is painted as a blur, whose residual is everywhere: the map takes the sphere's.
+        drawn_out = vectors / vectors.abs().amax(1, keepdim=True).clamp_min(SHORTEST)  # whose squares half can hold
+        on_sphere = F.normalize(drawn_out, eps=SHORTEST) * self.latent**0.5
+        _, _, residual = self.losses(pictures, on_sphere)
         anomaly = self.balance * residual_loss + (1 - self.balance) * origin_loss
         score = torch.sigmoid((anomaly - self.middle) / self.spread)
         highest = residual.amax((1, 2), keepdim=True).clamp_min(1e-6)

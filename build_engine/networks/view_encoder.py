@@ -23,6 +23,7 @@ LARGEST_MAP = 16  # side of the maps of the first residual block
 LEAST = 1e-6  # likelihood that half precision still holds
 SURE = 1e-3  # unlikelihood below which pictures are alike
 HALF_LENGTH = 4.0  # spreads above the usual at which a vector is half as long
+STRANGEST = 14.0  # spreads from which it gets no shorter, so that its direction is not lost in half precision
 
 
 class Block(nn.Module):
@@ -90,7 +91,7 @@ class ViewEncoder(nn.Module):
         """See the class."""
         features = self.of_views(pictures)
         strange = (self.strangeness(features).sub(self.usual) * self.weights).sum(1)
-        length = torch.sigmoid(HALF_LENGTH - strange)
+        length = torch.sigmoid(HALF_LENGTH - strange.clamp_max(STRANGEST))
         return self.direction(features.mean(1)) * length[:, None]
 
     def of_views(self, pictures: Tensor) -> Tensor:

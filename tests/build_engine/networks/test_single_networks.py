@@ -45,6 +45,16 @@ def test_a_vector_at_the_origin_is_more_anomalous_than_one_on_the_sphere() -> No
     assert sphere.item() == pytest.approx(-1)
 
 
+def test_how_long_the_vector_is_changes_the_score_and_not_where_the_map_shows_it() -> None:
+    torch.manual_seed(0)
+    network = CnnGan(width=4, encoder_width=4).eval()
+    picture, vector = torch.rand(2, 1, 28, 28), torch.randn(2, 128)
+    near, far = network.maps(picture, vector * 1e-4), network.maps(picture, vector)
+    assert (near.amax((1, 2)) > far.amax((1, 2))).all()
+    shapes = [scores / scores.amax((1, 2), keepdim=True) for scores in (near, far)]
+    assert torch.allclose(*shapes, atol=1e-4)
+
+
 def test_contrast_does_not_change_the_residual() -> None:
     network = CnnGan(width=4, encoder_width=4).eval()
     picture, vector = torch.rand(1, 1, 28, 28), torch.randn(1, 128)
