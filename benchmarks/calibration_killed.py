@@ -28,7 +28,7 @@ from tests.support.calibrate_process import killed_after, what_is_broken
 from tests.support.calibration import calibration_place, fill
 from tests.support.line import write_line
 
-KILLS = 25
+KILLS = 15
 CLAIM = "killed at any moment of collect, int8, compile, activate: the old engine still runs, the next call goes on"
 OLD = "old"
 
