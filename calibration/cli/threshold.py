@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from build_engine.cli.numbers import number
+from edge_agent.errors import UsageError
 
 if TYPE_CHECKING:
     from calibration.threshold.choice import Choice, Rate
@@ -76,13 +77,15 @@ def run(arguments: argparse.Namespace) -> int:
     from edge_agent.inspection.inspector import Inspector
     from edge_agent.inspection.recipe import Recipe
 
+    if arguments.picture and arguments.picture.suffix.lower() not in {".png", ".pdf"}:  # before hundreds of photos
+        raise UsageError("is neither .png nor .pdf", where=str(arguments.picture), mend="name it rates.png")
     recipe = Recipe.load(arguments.recipe)
     engine = load_engine(arguments.model)
     present = recipe.limits.threshold or engine.info.threshold
     thresholds = sorted({*THRESHOLDS, present})
     inspector = Inspector(engine)
     seen = templates(recipe)
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task("inspecting", total=len(arguments.clean) + len(arguments.bad))
         clean, bad = (
             measure(inspector, recipe, photos, thresholds, seen, lambda _: progress.advance(task))

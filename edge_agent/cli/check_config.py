@@ -65,7 +65,7 @@ def _look_at_files(settings: Settings, file: TomlFile) -> Iterator[tuple[str, st
     from edge_agent.cameras import open_camera
     from edge_agent.engines.source import EngineSource
     from edge_agent.inspection.recipe import Recipe
-    from edge_agent.mqtt.credentials import read_password, tls_context
+    from edge_agent.mqtt.credentials import AccessError, read_password, tls_context
 
     camera, trigger, mqtt = settings.camera, settings.trigger, settings.mqtt
     yield "device", settings.device.name
@@ -86,9 +86,13 @@ def _look_at_files(settings: Settings, file: TomlFile) -> Iterator[tuple[str, st
         engine.close()
     with _noted(file, "mqtt.password_file"):
         read_password(mqtt.password_file)
-    with _noted(file, "mqtt.ca_file" if mqtt.ca_file else "mqtt.cert_file"):
-        if mqtt.uses_tls:
+    if mqtt.uses_tls:
+        try:
             tls_context(mqtt)
+        except AccessError as error:
+            keys = {str(mqtt.cert_file): "mqtt.cert_file", str(mqtt.key_file): "mqtt.key_file"}
+            with _noted(file, keys.get(error.where, "mqtt.ca_file")):
+                raise
     exposed = "; NOT ENCRYPTED, anybody on the network can read the password: give ca_file"
     yield "mqtt", f"{mqtt.address}, topics below {mqtt.topic_base}{exposed if mqtt.exposes_password else ''}"
     with _noted(file, "results.folder"):

@@ -69,6 +69,9 @@ def run(arguments: argparse.Namespace) -> int:
     recipe = _recipe(arguments)
     recipe, notes, doubts = _with_others(recipe, arguments.photos[1:], arguments.model)
     recipe.save(out, overwrite=arguments.force)
+    if recipe.limits.min_length_mm is not None and recipe.mm_per_px is None:
+        px = recipe.limits.min_length_px
+        notes.append(f"min_length_mm counts as soon as mm_per_px is known; until then objects from {px:g} px are NG")
     for line in (*notes, *doubts):
         print(f"edge-agent: {line}", file=sys.stderr)
     corners = f"a region of {len(recipe.region)} corners" if recipe.region else "the whole image"

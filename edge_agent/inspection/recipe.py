@@ -139,12 +139,13 @@ class Recipe:
                 new.rename(folder)
                 put_on_disk(folder.parent)
         except (OSError, shutil.Error) as error:
-            raise RecipeError(f"cannot be written ({error})", where=str(folder), mend="check permissions") from error
+            what = f"cannot be written ({error.strerror or error})"
+            raise RecipeError(what, where=str(folder), mend="check path and permissions") from error
 
     def _to_toml(self) -> str:
         limits = [
             _line(
-                "threshold", self.limits.threshold, "0.5", "score from which a pixel counts; the model's own if absent"
+                "threshold", self.limits.threshold, "0.3", "score from which a pixel counts; the model's own if absent"
             ),
             _line("min_length_mm", self.limits.min_length_mm, "0.10", "objects at least this long make the part NG"),
             _line("min_length_px", self.limits.min_length_px, "", "the same, where the scale is unknown"),

@@ -223,7 +223,15 @@ class Connection:
     def _lost(self, what: str) -> BrokerError:
         if self._farewell:
             what = f"the broker ended the connection: {self._farewell}"
-        return BrokerError(what, where=self._settings.address)
+        return BrokerError(what, where=self._settings.address, mend="" if self._connack else self._unanswered())
+
+    def _unanswered(self) -> str:
+        """What may be wrong with a connection that ends before the broker has said a word of MQTT."""
+        if not self._settings.uses_tls:
+            return "see the broker's log; it may want TLS: ca_file, and its port for TLS"
+        if self._settings.cert_file is None:
+            return "see the broker's log; it may want a certificate of this device: cert_file and key_file"
+        return "see the broker's log; it may not take the certificate of cert_file"
 
     def _refusal(self, code: ReasonCode) -> BrokerError:
         what, where = f"the broker refuses us: {code}", self._settings.address

@@ -115,3 +115,15 @@ def test_of_several_thresholds_the_one_that_finds_most_bad_parts_is_chosen() -> 
     assert (choice.threshold, choice.limit) == (0.4, 5.0)
     assert choice.found is not None
     assert choice.found.count == 2
+
+
+def test_a_picture_of_another_kind_is_refused_before_any_photo_is_inspected(
+    parts: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert threshold("--clean", "none.png", "--picture", "rates.txt") == 2
+    assert capsys.readouterr() == ("", "calibrate: rates.txt: is neither .png nor .pdf; name it rates.png\n")
+
+
+def test_an_error_is_one_line_and_no_empty_one(parts: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert threshold("--clean", "none.png") == 2
+    assert capsys.readouterr().err.startswith("calibrate: none.png: cannot be read")

@@ -50,6 +50,12 @@ def test_a_password_that_others_can_listen_to_is_named(
             "password_file: {folder}/secret: password_file cannot",
         ),
         ("mqtt", {"ca_file": "agent.toml"}, "ca_file: {folder}/agent.toml: cannot be used for TLS"),
+        (
+            "mqtt",
+            {"key_file": "agent.toml", "cert_file": "c"},
+            "cert_file: {folder}/c: cannot be used for TLS (No such",
+        ),
+        ("mqtt", {"cert_file": "agent.toml", "key_file": "k"}, "key_file: {folder}/k: cannot be used for TLS (No such"),
         ("results", {"folder": "agent.toml"}, "folder: {folder}/agent.toml: this user cannot write there"),
         ("trigger", {"mode": "folder"}, 'mode = "folder" needs a camera of kind "folder" that does not loop'),
     ],

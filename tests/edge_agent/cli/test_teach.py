@@ -120,3 +120,11 @@ def test_a_recipe_is_not_overwritten_without_force(desk: Path, capsys: pytest.Ca
     assert "give --force" in capsys.readouterr().err
     assert teach("clean2.png", "--out", "x2", "--force", "--recipe-version", "2") == 0
     assert Recipe.load(Path("x2")).version == "2"
+
+
+def test_a_limit_in_mm_that_does_not_count_yet_is_said(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert teach("clean1.png", "--out", "a", "--min-length-mm", "0.1") == 0
+    told = "edge-agent: min_length_mm counts as soon as mm_per_px is known; until then objects from 4 px are NG\n"
+    assert capsys.readouterr().err == told
+    assert teach("clean1.png", "--out", "b", "--min-length-mm", "0.1", "--mm-per-px", "0.02") == 0
+    assert capsys.readouterr().err == ""

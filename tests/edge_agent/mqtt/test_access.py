@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from edge_agent.mqtt.credentials import AccessError, tls_context
 from edge_agent.mqtt.publisher import MqttPublisher
 from edge_agent.mqtt.settings import MqttSettings
 from edge_agent.results.outbox import Outbox
@@ -174,6 +175,32 @@ def test_a_certificate_file_that_cannot_be_read_is_a_clear_line(
 ) -> None:
     publish(broker.settings(ca_file=tmp_path / "missing.pem"))
     wait_for(lambda: "missing.pem: cannot be used for TLS" in caplog.text)
+
+
+def test_a_certificate_and_a_key_that_do_not_belong_together_are_called_so(
+    tmp_path: Path, authority: trustme.CA, broker: Broker
+) -> None:
+    authority.issue_cert("jetson-07").cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    authority.issue_cert("jetson-08").private_key_pem.write_to_path(tmp_path / "key.pem")
+    settings = broker.settings(cert_file=tmp_path / "cert.pem", key_file=tmp_path / "key.pem")
+    with pytest.raises(AccessError, match=r"/cert\.pem: does not belong to key_file; give the key of this very"):
+        tls_context(settings)
+
+
+def test_a_key_that_is_not_there_is_named_and_not_its_certificate(
+    tmp_path: Path, authority: trustme.CA, broker: Broker
+) -> None:
+    authority.issue_cert("jetson-07").cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    settings = broker.settings(cert_file=tmp_path / "cert.pem", key_file=tmp_path / "none.key")
+    with pytest.raises(AccessError, match=r"/none\.key: cannot be used for TLS \(No such file or directory\); mend"):
+        tls_context(settings)
+
+
+def test_a_broker_that_wants_a_certificate_of_ours_is_told_with_the_keys_that_give_one(
+    tmp_path: Path, tls_broker: Broker, publish: Publish, caplog: pytest.LogCaptureFixture
+) -> None:
+    publish(tls_broker.settings(ca_file=tmp_path / "ca.pem"))
+    wait_for(lambda: "cert_file and key_file" in caplog.text)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "no such host", "host..name"])
