@@ -205,12 +205,16 @@ def _read_toml(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > MAX_SETTINGS_BYTES:
             raise RecipeError("is larger than 1 MB", where=str(path), mend="teach the recipe again")
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise RecipeError(
             f"cannot be read ({error.strerror})", where=str(path), mend="make a recipe with edge-agent teach"
         ) from error
-    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, nested or long beyond reason
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        what = f"not UTF-8: byte 0x{error.object[error.start]:02x}"
+        raise RecipeError(what, where=f"{path}:{line}", mend="save the file as UTF-8") from error
+    except (ValueError, RecursionError) as error:  # not TOML, nested or long beyond reason
         raise RecipeError(f"is not TOML: {error}", where=str(path), mend="mend that line") from error
 
 

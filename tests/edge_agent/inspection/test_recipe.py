@@ -110,11 +110,24 @@ def test_other_files_in_a_recipe_folder_are_never_lost(folder: Path) -> None:
     assert (folder / "photo.png").exists()
 
 
-@pytest.mark.parametrize("text", ["x = " + "[" * 5000, "x = " + "9" * 9000, "\udcff"])
+@pytest.mark.parametrize("text", ["x = " + "[" * 5000, "x = " + "9" * 9000])
 def test_what_is_no_toml_is_one_clear_error(folder: Path, text: str) -> None:
-    (folder / "recipe.toml").write_bytes(text.encode("utf-8", "surrogateescape"))
+    (folder / "recipe.toml").write_text(text, encoding="utf-8")
     with pytest.raises(RecipeError, match="is not TOML"):
         Recipe.load(folder)
+
+
+def test_a_recipe_edited_in_another_encoding_is_named_with_its_line(folder: Path) -> None:
+    edited = folder / "recipe.toml"
+    edited.write_bytes(b"\n# Pr\xfcfung\n" + edited.read_bytes())
+    with pytest.raises(RecipeError, match=r"recipe\.toml:2: not UTF-8: byte 0xfc; save the file as UTF-8$"):
+        Recipe.load(folder)
+
+
+def test_a_recipe_edited_with_a_windows_editor_is_read(folder: Path) -> None:
+    edited = folder / "recipe.toml"
+    edited.write_bytes(b"\xef\xbb\xbf" + edited.read_bytes().replace(b"\n", b"\r\n"))
+    assert Recipe.load(folder).mm_per_px == RECIPE.mm_per_px
 
 
 @pytest.mark.parametrize(
