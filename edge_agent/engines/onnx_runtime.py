@@ -13,6 +13,11 @@ from edge_agent.errors import EngineError, ModelError
 MAX_BATCH = 4  # bounds the memory of the activations; on a CPU larger batches are no faster
 
 
+# Biases stay in float, as they stand in the file. ONNX Runtime would make integers of them, in steps of the product of
+# the scales of input and weights: with scales in half that is 0 where a channel is dead, and its bias is lost.
+FLOAT_BIASES = ["WeightBiasQuantization"]
+
+
 class OnnxRuntimeEngine(Engine):
     """Runs the very ONNX file that was shipped.
 
@@ -37,7 +42,9 @@ class OnnxRuntimeEngine(Engine):
         options.inter_op_num_threads = 1
         options.log_severity_level = 4  # what goes wrong comes as an exception
         try:
-            session = onnxruntime.InferenceSession(file.content, options, providers=["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(
+                file.content, options, providers=["CPUExecutionProvider"], disabled_optimizers=FLOAT_BIASES
+            )
             metadata = session.get_modelmeta().custom_metadata_map
         except Exception as error:
             # onnxruntime has no public base class for what a broken file makes it raise

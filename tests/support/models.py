@@ -79,3 +79,35 @@ def write_bright_model(path: Path, *, size: int = 32, view: str = "whole") -> Pa
     onnx.checker.check_model(model)
     path.write_bytes(model.SerializeToString())
     return path
+
+
+def write_dead_channel_model(path: Path, bias: float, *, size: int = 32) -> Path:
+    """A model that says `bias` of every pixel: int8 by Q/DQ in half, its only weight nothing."""
+    constants = [
+        numpy_helper.from_array(np.float16(0.01), "scale"),
+        numpy_helper.from_array(np.int8(0), "zero"),
+        numpy_helper.from_array(np.array([6e-8], np.float16), "scales"),
+        numpy_helper.from_array(np.zeros(1, np.int8), "zeros"),
+        numpy_helper.from_array(np.ones((1, 3, 1, 1), np.int8), "weight"),
+        numpy_helper.from_array(np.array([bias], np.float16), "bias"),
+        numpy_helper.from_array(np.array([1]), "channel"),
+    ]
+    nodes = [
+        helper.make_node("Cast", ["test"], ["half"], to=TensorProto.FLOAT16),
+        helper.make_node("Transpose", ["half"], ["planes"], perm=[0, 3, 1, 2]),
+        helper.make_node("QuantizeLinear", ["planes", "scale", "zero"], ["quantised"]),
+        helper.make_node("DequantizeLinear", ["quantised", "scale", "zero"], ["seen"]),
+        helper.make_node("DequantizeLinear", ["weight", "scales", "zeros"], ["weights"], axis=0),
+        helper.make_node("Conv", ["seen", "weights", "bias"], ["map"]),
+        helper.make_node("QuantizeLinear", ["map", "scale", "zero"], ["said"]),
+        helper.make_node("DequantizeLinear", ["said", "scale", "zero"], ["maps"]),
+        helper.make_node("Squeeze", ["maps", "channel"], ["flat"]),
+        helper.make_node("Cast", ["flat"], ["score"], to=TensorProto.FLOAT),
+    ]
+    inputs = [helper.make_tensor_value_info("test", TensorProto.UINT8, ["N", size, size, 3])]
+    outputs = [helper.make_tensor_value_info("score", TensorProto.FLOAT, ["N", size, size])]
+    graph = helper.make_graph(nodes, "dead-channel", inputs, outputs, constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)], ir_version=9)
+    helper.set_model_props(model, METADATA | {"network": "dead-channel", "kind": "single", "view": "whole"})
+    onnx.save(model, path)
+    return path

@@ -9,7 +9,7 @@ from onnx import TensorProto
 
 from edge_agent.engines import load_engine
 from edge_agent.errors import EngineError, ModelError
-from tests.support.models import write_difference_model
+from tests.support.models import write_dead_channel_model, write_difference_model
 
 
 @pytest.fixture
@@ -112,3 +112,9 @@ def test_a_missing_model_and_a_folder_are_refused(tmp_path: Path) -> None:
 def test_an_unknown_back_end_is_refused(model: Path) -> None:
     with pytest.raises(EngineError, match='no back end "abacus"; choose one of'):
         load_engine(model, backend="abacus")
+
+
+def test_the_bias_of_a_channel_without_weights_is_kept_in_int8_with_half(tmp_path: Path) -> None:
+    engine = load_engine(write_dead_channel_model(tmp_path / "m.onnx", bias=0.75), threads=1)
+    picture = np.zeros((2, 32, 32, 3), np.uint8)
+    np.testing.assert_allclose(engine.infer(picture, picture), 0.75, atol=1e-3)
