@@ -57,7 +57,7 @@ def read_pairs(path: Path) -> tuple[AnnotatedPair, ...]:
         return _read_folder(path)
     if path.is_file():
         return _read_list(path)
-    raise DatasetError("no such list or folder", where=str(path))
+    raise DatasetError("no such list or folder", where=str(path), mend="check the path")
 
 
 def _read_list(path: Path) -> tuple[AnnotatedPair, ...]:

@@ -106,7 +106,8 @@ def finish(model: onnx.ModelProto, precision: str, output: Path) -> None:
             load_engine(aside).close()
             aside.replace(output)
     except OSError as error:
-        raise StorageError(f"cannot be written ({error.strerror})", where=str(output)) from error
+        what = f"cannot be written ({error.strerror})"
+        raise StorageError(what, where=str(output), mend="make room, or name a place that you may write to") from error
 
 
 def _shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:

@@ -105,7 +105,11 @@ def write_report(report: PrecisionReport, file: Path) -> None:
     try:
         file.write_text(json.dumps(report.to_dict(), indent=1) + "\n", encoding="utf-8")
     except OSError as error:
-        raise StorageError(f"cannot be written ({error.strerror})", where=str(file)) from error
+        raise StorageError(
+            f"cannot be written ({error.strerror})",
+            where=str(file),
+            mend="make room, or name a place that you may write to",
+        ) from error
 
 
 def read_report(file: Path) -> PrecisionReport:

@@ -102,7 +102,7 @@ def test_a_limit_draws_the_same_pairs_for_the_same_seed(data, tmp_path, capsys) 
 @pytest.mark.parametrize(
     ("listing", "model", "message"),
     [
-        ("gone.csv", "model.onnx", "no such list or folder"),
+        ("gone.csv", "model.onnx", "no such list or folder; check the path"),
         ("found.csv", "gone.onnx", "gone.onnx: cannot be read"),
         ("found.csv", "found.csv", "is no model"),
     ],
