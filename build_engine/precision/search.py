@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from build_engine.precision.graph import Convolution
 from build_engine.precision.report import Difference
 from edge_agent.engines.engine import Tiles
+from edge_agent.engines.onnx_runtime import FLOAT_BIASES
 
 Sample = Sequence[tuple[Tiles, Tiles]]
 Scores = list[NDArray[np.float32]]
@@ -70,7 +71,9 @@ class Judge:
 
     def _scores(self, model: onnx.ModelProto) -> Scores:
         content = model.SerializeToString()
-        session = onnxruntime.InferenceSession(content, polite(self._threads), providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(
+            content, polite(self._threads), providers=["CPUExecutionProvider"], disabled_optimizers=FLOAT_BIASES
+        )
         names = [value.name for value in session.get_inputs()]
         feeds = ({"test": test, "template": template} for test, template in self._sample)
         return [session.run(["score"], {name: feed[name] for name in names})[0] for feed in feeds]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+from edge_agent.engines.onnx_runtime import FLOAT_BIASES
 from tests.support.gpu.fake_cuda import FakeCuda
 
 DRIVER: list[FakeCuda] = []
@@ -57,7 +58,9 @@ class ICudaEngine:
         self.refuses, self.gain = plan.get("refuses", False), plan.get("gain", 1.0)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
-        self.session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self.session = onnxruntime.InferenceSession(
+            model, options, providers=["CPUExecutionProvider"], disabled_optimizers=FLOAT_BIASES
+        )
         self._inputs = [t.name for t in self.session.get_inputs()]
         self.tensors = {t.name: t for t in (*self.session.get_inputs(), *self.session.get_outputs())}
         self.num_io_tensors = len(self.tensors)
