@@ -139,7 +139,7 @@ def _command(place: Path) -> Callable[[bytes], None]:
     outbox = Outbox(place / "outbox.sqlite")
     triggers = TriggerQueue(4, 5.0)
     for _ in range(5):  # full: no trigger is taken, so that nothing is written a million times
-        triggers.refuse(Reason("fuzzing", "none is taken"))
+        triggers.refuse(Reason("fuzzing", "none is taken"), "fuzzing")
     picture = np.zeros((32, 32, 3), np.uint8)
     answers: list[dict[str, object]] = []
     dispatcher = Dispatcher(
