@@ -64,8 +64,9 @@ def _models(arguments: argparse.Namespace, category: str, source: Path) -> list[
     if not ours.exists():
         raise UsageError("is not there", where=str(ours), mend="run benchmarks.feature_fusion first")
     models.append(("feature-fusion", ours))
-    generated = sorted(pictures_folder("cnn_gan").glob(f"mvtec-{category}-64-*/model.onnx"))
-    return [*models, *(("cnn-gan", model) for model in generated[-1:])]
+    generated = pictures_folder("cnn_gan").glob(f"mvtec-{category}-64-*/model.onnx")
+    newest = sorted(generated, key=lambda model: model.stat().st_mtime)[-1:]
+    return [*models, *(("cnn-gan", model) for model in newest)]
 
 
 def _imported(python: Path, name: str, category: str, source: Path) -> Path:
