@@ -134,6 +134,10 @@ def _payload(data: bytes) -> None:
         only(arguments, "part_id")
 
 
+def _must_be_json(entry: dict[str, object]) -> None:
+    json.dumps(entry, allow_nan=False)
+
+
 def _command(place: Path) -> Callable[[bytes], None]:
     """First line: the name of the command; the rest: its payload. Whatever comes is answered once, in JSON."""
     outbox = Outbox(place / "outbox.sqlite")
@@ -149,9 +153,9 @@ def _command(place: Path) -> Callable[[bytes], None]:
             Replay(outbox, lambda _first, _last: True),
             Pause(triggers),
             Resume(triggers),
-            Snapshot(lambda: Frame(picture, datetime.now(timezone.utc), 0, 0), lambda _jpeg, _id: None),
+            Snapshot(lambda: Frame(picture, datetime.now(timezone.utc), 0, 0), lambda _jpeg, _id: True),
         ],
-        AuditLog(place / "audit.jsonl", 1 << 16, lambda entry: json.dumps(entry, allow_nan=False), lambda: True),
+        AuditLog(place / "audit.jsonl", 1 << 16, _must_be_json, lambda: True),
         lambda _name, _message, answer: answers.append(answer),
     )
 

@@ -21,7 +21,8 @@ def part_on_the_line(number: int) -> NDArray[np.uint8]:
         cv2.line(clean, tuple(start.astype(int).tolist()), tuple(end.astype(int).tolist()), (235, 235, 235), 5)
     shift = np.array([[1, 0, rng.uniform(-3, 3)], [0, 1, rng.uniform(-3, 3)]])
     moved = cv2.warpAffine(clean, shift, (400, 300), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.clip(moved * rng.uniform(0.95, 1.05), 0, 255).astype(np.uint8)
+    lit: NDArray[np.uint8] = np.clip(moved * rng.uniform(0.95, 1.05), 0, 255).astype(np.uint8)
+    return lit
 
 
 def write_line(folder: Path, parts: int) -> None:

@@ -45,10 +45,12 @@ class Listener:
         self.client.on_message = self._on_message
         self.client.on_connect = lambda client, *_: client.subscribe(topic_filter, qos=1)
         self.client.on_subscribe = lambda *_: self._subscribed.set()
-        properties = Properties(PacketTypes.CONNECT)
-        properties.SessionExpiryInterval = 3600
-        more = {"properties": properties, "clean_start": False} if self._v5 else {}
-        self.client.connect("127.0.0.1", port, **more)
+        if self._v5:
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            properties.SessionExpiryInterval = 3600
+            self.client.connect("127.0.0.1", port, clean_start=False, properties=properties)
+        else:
+            self.client.connect("127.0.0.1", port)
 
     def __enter__(self) -> Listener:
         self.client.loop_start()
