@@ -116,10 +116,8 @@ def test_a_broken_database_is_set_aside_and_seq_never_goes_back(
     assert Outbox(path).record(maker()).seq > first + 1
 
 
-def test_a_database_that_breaks_while_running_does_not_lose_the_next_result(path: Path) -> None:
-    outbox = Outbox(path)
-    for _ in range(50):
-        outbox.record(maker(), thumbnail=b"x" * 5000)
+def _break(path: Path) -> None:
+    """Overwrite what an open outbox has on disk."""
     with closing(sqlite3.connect(path)) as other:  # its change makes the outbox read the file again
         other.execute("DELETE FROM result WHERE seq = 1")
         other.commit()
@@ -127,6 +125,13 @@ def test_a_database_that_breaks_while_running_does_not_lose_the_next_result(path
         with path.open("r+b") as file:
             file.seek(4096)
             file.write(b"\xff" * (path.stat().st_size - 4096))
+
+
+def test_a_database_that_breaks_while_running_does_not_lose_the_next_result(path: Path) -> None:
+    outbox = Outbox(path)
+    for _ in range(50):
+        outbox.record(maker(), thumbnail=b"x" * 5000)
+    _break(path)
     assert outbox.record(maker()).seq > 50
     assert outbox.count() >= 1
     assert list(path.parent.glob("outbox.db.broken-*"))
@@ -138,13 +143,7 @@ def test_a_broken_database_that_cannot_be_set_aside_is_an_error_that_mends_itsel
     outbox = Outbox(path)
     for _ in range(50):
         outbox.record(maker(), thumbnail=b"x" * 5000)
-    with closing(sqlite3.connect(path)) as other:
-        other.execute("DELETE FROM result WHERE seq = 1")
-        other.commit()
-        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        with path.open("r+b") as file:
-            file.seek(4096)
-            file.write(b"\xff" * (path.stat().st_size - 4096))
+    _break(path)
 
     def read_only(_self: Path, _target: Path) -> Path:
         raise OSError(errno.EROFS, "Read-only file system")
