@@ -38,6 +38,7 @@ def write_card(checkpoint: Checkpoint, model: Path, data: str, results: str = ""
         "arithmetic": f"{count_gmac(network, 640, 640):.2f} GMAC for a pair of 640 × 640 px, "
         f"{count_gmac(network, 480, 640):.2f} for a tile of 480 × 640",
         "command": f"`{settings.command()}`",
+        **({"started from": f"weights {settings.start}"} if settings.start else {}),
         "seed": str(settings.seed),
         "data": data,
         "duration": f"{seconds / 60:.0f} minutes, {checkpoint.iteration:,} iterations; PyTorch {torch.__version__}",

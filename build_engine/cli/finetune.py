@@ -106,8 +106,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     from build_engine.cli.progress import log_to, training_bar
     from build_engine.training.checkpoint import FILE
-    from build_engine.training.finetune import finetune, load_start
+    from build_engine.training.finetune import finetune
     from build_engine.training.parallel import joined, left
+    from build_engine.training.start import load_start
     from edge_agent.engines.artifact import shipped_model
 
     output: Path = arguments.output

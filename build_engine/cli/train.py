@@ -32,6 +32,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         type=number(0, 16, above=True),
         help="factor on all channel numbers (default: 1; of cnn-gan 0.25 of the published 64)",
     )
+    parser.add_argument(
+        "--from",
+        dest="begin_with",
+        type=Path,
+        metavar="ONNX|RUN",
+        help="of networks for pairs: begin with an exported float model or a run (default: random weights)",
+    )
     parser.add_argument("--norm", choices=("instance", "layer", "batch"), help="(default: the network's own)")
     parser.add_argument("--recipe", choices=MIXTURES, help=f"mixture of pairs (default: {default.recipe})")
     parser.add_argument("--iterations", type=whole(1), help="(default: the network's own)")
@@ -55,6 +62,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train with a progress bar on stderr; started by torchrun, as one of several processes."""
+    if arguments.begin_with and (arguments.network or arguments.width or arguments.norm):
+        raise UsageError("--from brings its own network, width and norm", mend="leave out --network, --width, --norm")
     if arguments.network in train_single.NETWORKS:
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             raise UsageError(f"--network {arguments.network} trains in one process", mend="start it without torchrun")
@@ -68,11 +77,13 @@ def run(arguments: argparse.Namespace) -> int:
     from build_engine.training.checkpoint import FILE
     from build_engine.training.curves import draw_curves
     from build_engine.training.parallel import joined, left
+    from build_engine.training.start import load_start
     from build_engine.training.train import train
 
     output: Path = arguments.output
     if not arguments.resume and (output / FILE).exists():
         raise UsageError("holds a run already", where=str(output), mend="name another folder or add --resume")
+    start = load_start(arguments.begin_with) if arguments.begin_with and not arguments.resume else None
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     settings = run_settings(arguments, TrainingSettings, output / FILE)
@@ -90,6 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
                 resume=arguments.resume,
                 progress=bar,
                 parallel=parallel,
+                start=start,
             )
     finally:
         left()

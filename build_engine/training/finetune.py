@@ -4,45 +4,28 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-
-import torch
 
 from build_engine.datasets.registered import RegisteredPair
 from build_engine.evaluation.registered import NetworkEngine, scores_by_threshold
 from build_engine.networks.similarity_contrast import PairNetwork
-from build_engine.onnx_export import weights_digest
-from build_engine.onnx_import import read_network, recentre
-from build_engine.training.checkpoint import FILE, Checkpoint
+from build_engine.training.checkpoint import Checkpoint
 from build_engine.training.crops import PairCrops
 from build_engine.training.data import batches
-from build_engine.training.loop import Figures, Progress, bf16_supported, fit, resumed, starting
+from build_engine.training.loop import Figures, Progress, bf16_supported, fit, resumed
 from build_engine.training.parallel import Parallel
 from build_engine.training.settings import FinetuneSettings
+from build_engine.training.start import RECENTRED_ON, Start, begun
 
 JUDGED_AT = (0.3, 0.6, 0.9)  # score thresholds of the validations during training: the best one counts
-RECENTRED_ON = 8  # batches
 ALONE = Parallel()
 
 log = logging.getLogger(__name__)
 
 
-def load_start(path: Path) -> tuple[PairNetwork, str]:
-    """The network to start from and its name: out of an ONNX file of ours, or of the folder of a training run.
-
-    Raises:
-        ModelError: it cannot be read or does not suit.
-    """
-    if path.suffix == ".onnx":
-        return read_network(path)
-    run = Checkpoint.load(path / FILE)
-    return run.network(), run.settings.network
-
-
 def finetune(
-    start: tuple[PairNetwork, str],
+    start: Start,
     training: Sequence[RegisteredPair],
     validation: Sequence[RegisteredPair],
     output: Path,
@@ -85,14 +68,9 @@ def finetune(
     )
 
 
-def _begun(start: tuple[PairNetwork, str], pairs: Sequence[RegisteredPair], settings: FinetuneSettings) -> Checkpoint:
-    network, name = start
-    digest = weights_digest(network)[:12]
-    chosen = replace(settings, network=name, width=network.width, norm=network.norm, start=digest)
+def _begun(start: Start, pairs: Sequence[RegisteredPair], settings: FinetuneSettings) -> Checkpoint:
     first = PairCrops(pairs, settings.crop, settings.seed, settings.batch, 0, RECENTRED_ON, range(settings.batch))
-    torch.manual_seed(settings.seed)
-    recentre(network, ((test, template) for test, template, _ in islice(batches(first, 0), RECENTRED_ON)))
-    return starting(chosen, network)
+    return begun(start, settings, ((test, template) for test, template, _ in islice(batches(first, 0), RECENTRED_ON)))
 
 
 def judge(network: PairNetwork, validation: Sequence[RegisteredPair], settings: FinetuneSettings) -> Figures:

@@ -14,6 +14,7 @@ class TrainingSettings:
 
     Attributes:
         network, width, norm: see networks.similarity_contrast.build_network; norm "" is the network's own.
+        start: digest of the weights that it starts from; "" for random ones.
         recipe: mixture of synthetic pairs, a name in synthesis.pairs.RECIPES.
         iterations: optimiser steps of the whole run.
         batch: pairs a step, over all processes.
@@ -36,6 +37,7 @@ class TrainingSettings:
     network: str = "compact"
     width: float = 1.0
     norm: str = ""
+    start: str = ""
     recipe: str = "default"
     iterations: int = 8_500
     batch: int = 8
@@ -68,8 +70,11 @@ class TrainingSettings:
             key: value for key, value in asdict(self).items() if value != default[key] and key not in self.IMPLIED
         }
         without = changed.pop("bf16", True) is False
+        begun = " --from MODEL" if changed.pop("start", "") else ""
+        if begun:  # which brings these
+            changed = {key: value for key, value in changed.items() if key not in {"network", "width", "norm"}}
         options = "".join(f" --{key.replace('_', '-')} {value}" for key, value in changed.items())
-        return f"build-engine {self.COMMAND} --output runs/{self.network}{options}{' --no-bf16' * without}"
+        return f"build-engine {self.COMMAND} --output runs/{self.network}{begun}{options}{' --no-bf16' * without}"
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,6 @@ class FinetuneSettings(TrainingSettings):
     """Settings of a run on annotated pairs. Network, width and norm are those of the weights that it starts from.
 
     Attributes:
-        start: what it starts from: a name, and the digest of its weights.
         crop: side of a training sample in pixels.
         margin: pixels by which annotated boxes stand off their objects on each side.
         validation_share: of the pairs, kept out of training.
@@ -98,7 +102,6 @@ class FinetuneSettings(TrainingSettings):
     validate_every: int = 400
     select: str = "f1"
     patience: int = 3
-    start: str = ""
     crop: int = 256
     margin: float = 0.0
     validation_share: float = 0.2

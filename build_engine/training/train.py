@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from build_engine.networks.similarity_contrast import PairNetwork
 from build_engine.synthesis.pairs import RECIPES, Recipe
@@ -14,6 +16,7 @@ from build_engine.training.data import TRAINING, VALIDATION, Batch, SyntheticPai
 from build_engine.training.loop import Figures, Objective, Progress, fit, fresh, resumed
 from build_engine.training.parallel import Parallel
 from build_engine.training.settings import TrainingSettings
+from build_engine.training.start import RECENTRED_ON, Start, begun
 
 VALIDATION_PAIRS = 160
 ALONE = Parallel()
@@ -30,6 +33,7 @@ def train(
     resume: bool,
     progress: Progress,
     parallel: Parallel = ALONE,
+    start: Start | None = None,
     recipe: Recipe | None = None,
 ) -> Checkpoint:
     """Train, or go on with the checkpoint in `output`; returns the last checkpoint.
@@ -42,6 +46,7 @@ def train(
         resume: go on with the checkpoint in `output`.
         progress: told after every step.
         parallel: the processes of the run.
+        start: the network to begin with, which is changed; None begins with random weights.
         recipe: mixture of pairs; None is the one that the settings name.
 
     Raises:
@@ -49,10 +54,16 @@ def train(
         ModelError: the checkpoint to resume from is missing or broken.
         UsageError: the batch cannot be shared by the processes.
     """
-    run = resumed(output, settings.iterations) if resume else fresh(settings)
+    mixture = recipe or RECIPES[settings.recipe]
+    if resume:
+        run = resumed(output, settings.iterations)
+    elif start:
+        run = begun(start, settings, _first_pairs(photographs, mixture, settings))
+    else:
+        run = fresh(settings)
     settings = run.settings
     share = parallel.share(settings.batch)
-    mixture, left = recipe or RECIPES[settings.recipe], settings.iterations - run.iteration
+    left = settings.iterations - run.iteration
     pairs = SyntheticPairs(
         photographs, TRAINING, mixture, settings.seed + 1000, settings.batch, run.iteration, left, share
     )
@@ -69,6 +80,13 @@ def train(
         parallel=parallel,
         progress=progress,
     )
+
+
+def _first_pairs(photographs: Path, mixture: Recipe, settings: TrainingSettings) -> Iterator[tuple[Tensor, Tensor]]:
+    pairs = SyntheticPairs(
+        *(photographs, TRAINING, mixture, settings.seed + 1000, settings.batch, 0, RECENTRED_ON), range(settings.batch)
+    )
+    return ((test, template) for test, template, _ in batches(pairs, 0))
 
 
 def validate(

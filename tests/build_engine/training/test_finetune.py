@@ -16,10 +16,10 @@ from build_engine.networks.similarity_contrast import PairNetwork, build_network
 from build_engine.onnx_export import export
 from build_engine.training.checkpoint import FILE, Checkpoint
 from build_engine.training.data import Batch
-from build_engine.training.finetune import load_start
 from build_engine.training.loop import fit, fresh
 from build_engine.training.parallel import Parallel
 from build_engine.training.settings import FinetuneSettings
+from build_engine.training.start import load_start
 from edge_agent.engines import load_engine
 from tests.support.boards import write_pairs
 from tests.support.torchrun import in_two_processes

@@ -6,10 +6,12 @@ import pytest
 import torch
 
 from build_engine.cli.main import main
+from build_engine.onnx_export import export, weights_digest
 from build_engine.training import loop
 from build_engine.training import train as training
 from build_engine.training.checkpoint import FILE, Checkpoint
 from build_engine.training.settings import TrainingSettings
+from build_engine.training.start import load_start
 from build_engine.training.train import train
 from edge_agent.errors import ModelError
 from tests.support.photographs import write_photographs
@@ -63,6 +65,30 @@ def test_training_lowers_the_loss(photographs: Path, tmp_path: Path) -> None:
     train(photographs, tmp_path, settings, workers=1, resume=False, progress=recorder)
     assert len(recorder.losses) == 24
     assert np.mean(recorder.losses[-8:]) < 0.85 * np.mean(recorder.losses[:8])
+
+
+def test_a_run_begins_with_what_another_has_learnt(photographs: Path, tmp_path: Path) -> None:
+    before = run(photographs, tmp_path / "before", replace(TINY, iterations=24, batch=4)).network()
+    file = tmp_path / "before.onnx"
+    export(before, file, name="compact", version="test", threshold=0.3, size=(96, 160))
+    picture = torch.from_numpy(np.random.default_rng(1).integers(0, 256, (2, 1, 96, 160, 3), np.uint8))
+    for start in (tmp_path / "before", file):
+        after = tmp_path / f"after-{start.name}"
+        command = ["train", "--photographs", str(photographs), "--output", str(after), "--from", str(start)]
+        assert main([*command, "--iterations", "1", "--batch", "2", "--learning-rate", "1e-9", "--no-bf16"]) == 0
+        begun = Checkpoint.load(after / FILE)
+        after_a_step = begun.network()(*picture)  # which has moved the means of the norms a little
+        torch.testing.assert_close(after_a_step, before(*picture), rtol=0, atol=1e-2)
+        assert begun.settings.start == weights_digest(load_start(start)[0])[:12]
+        assert "--from MODEL --iterations 1" in begun.settings.command()
+
+
+def test_a_network_to_begin_with_cannot_be_another_one(
+    photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", "--photographs", str(photographs), "--output", str(tmp_path), "--from", str(tmp_path)]
+    assert main([*command, "--width", "0.5"]) == 2
+    assert "--from brings its own network, width and norm; leave out" in capsys.readouterr().err
 
 
 def test_the_learning_rate_warms_up_holds_and_ends_at_zero() -> None:
