@@ -4,7 +4,8 @@ python -m benchmarks.training_ideas [--only N …] [--seeds N …] [--iterations
 
 The shipped topology at half its width on smaller pictures, for a fraction of the shipped network's iterations; every
 training the same budget, and of one seed the same random weights. Judged at the shipped threshold on what the ideas are
-for: DeepPCB pairs (prints, zero-shot), synthetic pairs of photographs never trained on, the real connectors.
+for: DeepPCB pairs (prints, zero-shot), synthetic pairs of photographs never trained on, hairs on such photographs,
+simulated parts, the real connectors.
 
 What is trained is kept outside the repository: the command goes on where it stopped, and writes the table of all that
 is there after each training.
@@ -24,9 +25,11 @@ import cv2
 import numpy as np
 import torch
 
+import benchmarks.networks_tried  # noqa: F401 - makes the networks known by their names
 from benchmarks.ablation import Log, boxes_of, spread
 from benchmarks.connectors import touches
 from benchmarks.record import data_folder, pictures_folder, record, run
+from benchmarks.simulated_parts import CONNECTORS
 from build_engine.datasets import read_deeppcb, read_pairs
 from build_engine.datasets.registered import RegisteredPair
 from build_engine.datasets.registering import register_all
@@ -34,7 +37,7 @@ from build_engine.evaluation.detection import ANNOTATION_MARGIN_PX, ImageDetecti
 from build_engine.evaluation.evaluation import choose
 from build_engine.evaluation.inspecting import inspect_pair
 from build_engine.evaluation.registered import look_at
-from build_engine.networks.similarity_contrast import NETWORKS, Compact
+from build_engine.evaluation.simulated import evaluate_parts
 from build_engine.onnx_export import export
 from build_engine.synthesis import fills, shapes
 from build_engine.synthesis.pairs import Recipe, Sample, synthesise
@@ -51,17 +54,8 @@ from edge_agent.inspection.inspector import Inspector
 
 NAME = "training_ideas"
 CLAIM = "what each idea of the synthesis and of the network's norms is worth, at a small fraction of the shipped budget"
-WIDTH, SIZE, ITERATIONS, PAIRS, SYNTHETIC, SEED = 0.5, 128, 500, 100, 40, 13
+WIDTH, SIZE, ITERATIONS, PAIRS, SYNTHETIC, PARTS, SEED = 0.5, 128, 2000, 100, 40, 120, 13
 ALL = Recipe(size=SIZE, differences=(1, 5))  # about as dense as the shipped network's on 256 px
-
-
-class BatchThroughout(Compact):
-    """The compact network with batch norm in its first block too."""
-
-    FIRST_NORM = "batch"
-
-
-NETWORKS["batch-throughout"] = BatchThroughout
 
 
 @dataclass(frozen=True)
@@ -87,15 +81,27 @@ IDEAS = (
     Idea("polygons alone: no lines, no blobs", replace(ALL, shapes=((shapes.polygon, 1.0),))),
     Idea("other photographs as the only fill", replace(ALL, fills=fills.PAPER_FUSION)),
     Idea("no label smoothing", smoothing=0.0),
+    Idea("an encoder for each picture alone", network="shared-encoder"),
+    Idea("correlation over 4 px", network="correlation"),
 )
 # What synthetic pairs are judged on; registered to 1 px, as the product meets pairs.
 LARGE = Recipe(size=480, largest_shift=1.0, swapped_share=0.0)
 SETS = {
     "prints": replace(LARGE, binary_share=1.0, clean_share=0.0),
     "photos": replace(LARGE, binary_share=0.0, surfaces_share=1.0, clean_share=0.0),
+    "hairs": replace(LARGE, binary_share=0.0, clean_share=0.0, shapes=((shapes.line, 1.0),)),
     "clean": replace(LARGE, binary_share=0.0, surfaces_share=1.0, clean_share=1.0),
 }
-TITLES = ("AP", "best F1", "best F1", "AP", "best F1", "false/pair", "found of 3", "false")
+HEADS = (
+    ("DeepPCB %", 2),
+    ("prints %", 1),
+    ("photos %", 2),
+    ("hairs %", 1),
+    ("clean", 1),
+    ("parts %", 2),
+    ("connectors", 2),
+)
+TITLES = ("AP", *("best F1",) * 2, "AP", *("best F1",) * 2, "false/pair", "found", "clean NG", "found of 3", "false")
 FIGURES, SEEDS, DASHES = "figures.json", 5, str.maketrans(" ", "-", ":,")
 Figures = dict[str, float]
 
@@ -115,7 +121,7 @@ def main() -> None:
     shipped = load_engine(None, threads=1)
     file = pictures_folder(NAME) / f"shipped-{shipped.info.digest[:12]}.json"
     if not file.exists():
-        file.write_text(json.dumps(_judged(shipped, shipped.info.threshold, registered)), encoding="utf-8")
+        file.write_text(json.dumps(_judged(None, shipped.info.threshold, registered)), encoding="utf-8")
     before = json.loads(file.read_text(encoding="utf-8"))
     for seed in arguments.seeds:
         for number in arguments.only:
@@ -127,7 +133,7 @@ def main() -> None:
                 NAME,
                 claim=CLAIM,
                 data=f"{PAIRS} of 1000 DeepPCB training pairs, seed 0; {SYNTHETIC} synthetic pairs of each kind of "
-                f"480 px, seed {SEED}; 2 real connectors",
+                f"480 px and {PARTS} simulated parts, seed {SEED}; 2 real connectors",
                 model=None,
                 result=_table({"the shipped network": [before], **_all_there(arguments.iterations)}),
                 keep=arguments.iterations == ITERATIONS,
@@ -177,10 +183,12 @@ def _figures(idea: Idea, seed: int, iterations: int, threshold: float, pairs: Se
     model = folder / "model.onnx"
     export(last.network(), model, name="compact", version=folder.name, threshold=threshold, size=(480, 640))
     seconds = sum(entry["seconds"] for entry in last.history)
-    return _judged(load_engine(model, threads=1), threshold, pairs) | {"seconds": seconds}
+    return _judged(model, threshold, pairs) | {"seconds": seconds}
 
 
-def _judged(engine: Engine, threshold: float, pairs: Sequence[RegisteredPair]) -> Figures:
+def _judged(model: Path | None, threshold: float, pairs: Sequence[RegisteredPair]) -> Figures:
+    """Every figure of a model file; None is the shipped one."""
+    engine = load_engine(model, threads=1)
     real = official([looked.detections(threshold) for looked in look_at(engine, pairs)])
     figures = {"pcb_ap": real.average_precision, "pcb_f1": real.best_f1}
     for kind, samples in _samples().items():
@@ -190,7 +198,7 @@ def _judged(engine: Engine, threshold: float, pairs: Sequence[RegisteredPair]) -
         else:
             judged = score(found)
             figures |= {f"{kind}_f1": judged.best_f1, f"{kind}_ap": judged.average_precision}
-    return figures | _on_connectors(Inspector(engine), threshold)
+    return figures | _on_parts(model, threshold) | _on_connectors(Inspector(engine), threshold)
 
 
 @lru_cache(maxsize=1)
@@ -208,6 +216,12 @@ def _detections(engine: Engine, sample: Sample, threshold: float) -> ImageDetect
     return ImageDetections(boxes, confidence, boxes_of(sample.mask.astype(np.float32), 0.5)[0])
 
 
+def _on_parts(model: Path | None, threshold: float) -> Figures:
+    """Simulated parts: the product says NG and marks the object; clean ones that are NG."""
+    report, _ = evaluate_parts(CONNECTORS, PARTS, model, seed=SEED, share=0.5, threshold=threshold, jobs=1)
+    return {"parts_found": report.found_share, "parts_ng": report.clean_ng_share}
+
+
 def _on_connectors(inspector: Inspector, threshold: float) -> Figures:
     """Annotated objects that a component lies on, and components that lie on none."""
     figures = {"found": 0.0, "false": 0.0}
@@ -220,15 +234,17 @@ def _on_connectors(inspector: Inspector, threshold: float) -> Figures:
 
 def _table(rows: dict[str, list[Figures]]) -> str:
     lines = [
-        f"{'':<36}{'DeepPCB %':>24}{'prints %':>12}{'photos %':>24}{'clean':>12}{'connectors':>24}",
+        f"{'':<36}" + "".join(f"{head:>{12 * columns}}" for head, columns in HEADS),
         f"{'':<36}" + "".join(f"{title:>12}" for title in TITLES),
     ]
     for name, figures in rows.items():
         shown = [
             spread([100 * entry[key] for entry in figures])
-            for key in ("pcb_ap", "pcb_f1", "prints_f1", "photos_ap", "photos_f1")
+            for key in ("pcb_ap", "pcb_f1", "prints_f1", "photos_ap", "photos_f1", "hairs_f1")
         ]
-        shown += [spread([entry[key] for entry in figures]) for key in ("clean", "found", "false")]
+        shown += [spread([entry["clean"] for entry in figures])]
+        shown += [spread([100 * entry[key] for entry in figures]) for key in ("parts_found", "parts_ng")]
+        shown += [spread([entry[key] for entry in figures]) for key in ("found", "false")]
         lines.append(f"{name:<36}" + "".join(f"{text:>12}" for text in shown))
     trained = [entry for figures in rows.values() for entry in figures if "seconds" in entry]
     minutes = sum(entry["seconds"] for entry in trained) / 60
@@ -239,6 +255,7 @@ def _table(rows: dict[str, list[Figures]]) -> str:
             f"{ITERATIONS} iterations of batch 8 on {SIZE} px, width {WIDTH:g}; {len(trained)} runs, {minutes:.0f} min",
             "±: standard deviation between seeds, where there are more than one",
             "prints: black-and-white; photos: surfaces reflect otherwise in either; clean: such photos with no object",
+            "hairs: lines of 1 to 6 px alone, on photos",
             "DeepPCB: official protocol, zero-shot; connectors: components on and beside the three annotated objects",
         ]
     )
