@@ -46,24 +46,17 @@ def find_components(
         window = np.s_[y : y + height, x : x + width]
         mask = labels[window] == label
         scores = score_map[window][mask]
-        found.append(
-            (ranking_score(float(scores.mean()), area), float(scores.mean()), float(scores.max()), (x, y), mask)
-        )
+        found.append((float(scores.mean()), float(scores.max()), (x, y), mask))
     found.sort(key=lambda entry: entry[0], reverse=True)
     components = tuple(
-        _component((score, mean, peak), (x + left + origin[0], y + top + origin[1]), mask, mm_per_px)
-        for score, mean, peak, (x, y), mask in found[:most]
+        _component(mean, peak, (x + left + origin[0], y + top + origin[1]), mask, mm_per_px)
+        for mean, peak, (x, y), mask in found[:most]
     )
     return components, len(found)
 
 
-def ranking_score(mean_score: float, area_px: int) -> float:
-    """Confidence that ranks components, 0..1: the mean score, less for those so small that noise makes them too."""
-    return mean_score * min(1.0, float((area_px / 60) ** 0.25))
-
-
 def _component(
-    scores: tuple[float, float, float], at: tuple[int, int], mask: NDArray[np.bool_], scale: float | None
+    mean: float, peak: float, at: tuple[int, int], mask: NDArray[np.bool_], scale: float | None
 ) -> Component:
     height, width = mask.shape
     box, length, width_px = _smallest_box(mask)
@@ -73,9 +66,8 @@ def _component(
         length_px=length,
         width_px=width_px,
         area_px=int(mask.sum()),
-        mean_score=scores[1],
-        peak_score=scores[2],
-        score=scores[0],
+        mean_score=mean,
+        peak_score=peak,
         length_mm=None if scale is None else length * scale,
         width_mm=None if scale is None else width_px * scale,
         area_mm2=None if scale is None else float(mask.sum()) * scale * scale,

@@ -35,7 +35,6 @@ class Component:
         length_px, width_px: long and short side of that rectangle.
         area_px: pixels of the component.
         mean_score, peak_score: of the score map inside the component, 0..1.
-        score: the ranking confidence, 0..1.
         length_mm, width_mm, area_mm2: None where the scale is unknown.
         rejected: True where this component makes the part NG (it exceeds the recipe's limits).
     """
@@ -47,11 +46,15 @@ class Component:
     area_px: int
     mean_score: float
     peak_score: float
-    score: float
     length_mm: float | None
     width_mm: float | None
     area_mm2: float | None
     rejected: bool
+
+    @property
+    def score(self) -> float:
+        """The confidence that ranks, 0..1: the mean score (docs/accuracy.md has what else was tried)."""
+        return self.mean_score
 
 
 @dataclass(frozen=True)

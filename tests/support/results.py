@@ -17,7 +17,6 @@ SLIVER = Component(
     area_px=240,
     mean_score=0.81,
     peak_score=0.97,
-    score=0.93,
     length_mm=2.06,
     width_mm=0.34,
     area_mm2=0.6,

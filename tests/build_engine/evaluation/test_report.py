@@ -18,7 +18,7 @@ def pair(*boxes: tuple[float, float, float, float]) -> AnnotatedPair:
 
 
 def component(score: float) -> Component:
-    return Component((100, 100, 120, 120), (), 20.0, 20.0, 400, score, score, score, None, None, None, rejected=True)
+    return Component((100, 100, 120, 120), (), 20.0, 20.0, 400, score, score, None, None, None, rejected=True)
 
 
 FOUND = Inspection(Verdict.NG, (), 0.9, (component(0.9),), 1, timing_ms={"inference": 100.0})

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.inspection.components import MAX_COMPONENTS, find_components, ranking_score
+from edge_agent.inspection.components import MAX_COMPONENTS, find_components
 
 
 def blank(height: int = 120, width: int = 160) -> np.ndarray:
@@ -86,10 +86,6 @@ def test_the_surest_come_first_and_no_more_than_a_hundred_are_told() -> None:
     assert len(components) == MAX_COMPONENTS
     ranks = [component.score for component in components]
     assert ranks == sorted(ranks, reverse=True)
-
-
-def test_of_two_equally_sure_objects_the_tiny_one_ranks_lower() -> None:
-    assert ranking_score(0.9, 8) < ranking_score(0.9, 60) == ranking_score(0.9, 5000) == 0.9
 
 
 def test_without_a_scale_there_are_no_millimetres() -> None:
