@@ -2,9 +2,10 @@
 
 python -m benchmarks.kept_ideas [--run FOLDER] [--pairs N] [--jobs N]
 
-On DeepPCB training pairs by the official protocol, and on synthetic pairs of photographs never trained on, which have
-what DeepPCB has not: large objects, grey levels, surfaces that differ. With the folder of the run that trained the
-shipped network (`--run runs/compact`) also the weights of its last step, without their moving average.
+On DeepPCB training pairs by the official protocol, on synthetic pairs of photographs never trained on, which have what
+DeepPCB has not: grey levels, surfaces that differ; and on such pairs with one or two objects of 150 to 350 px, pixel by
+pixel. With the folder of the run that trained the shipped network (`--run runs/compact`) also the weights of its last
+step, without their moving average.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from build_engine.evaluation.detection import ANNOTATION_MARGIN_PX, Boxes, Image
 from build_engine.evaluation.evaluation import choose
 from build_engine.evaluation.inspector_pool import inspect_each, tracked
 from build_engine.onnx_export import export
+from build_engine.synthesis import shapes
 from build_engine.synthesis.pairs import RECIPES, synthesise
 from build_engine.synthesis.photographs import Photographs
 from build_engine.training.checkpoint import FILE, Checkpoint
@@ -36,24 +38,32 @@ from edge_agent.images import read_image
 from edge_agent.inspection import tiles
 from edge_agent.inspection.alignment import Aligner, Alignment, warp
 from edge_agent.inspection.components import find_components
+from edge_agent.inspection.inspection import Component
 from edge_agent.inspection.inspector import Inspector
 from edge_agent.inspection.recipe import Recipe
 
 NAME = "kept_ideas"
 CLAIM = "what registration, its local shifts, two scales, their merging, the ranking and flips are worth"
 PAIRS, SEED = 200, 11
+LARGE_PX = (150, 350)
+SMALL_PX = 60  # of area; where smaller ones were ranked lower
 Image = NDArray[np.uint8]
 Map = NDArray[np.float32]
 Merge = Callable[[Sequence[Map], tuple[int, int], float], Map]
+Rank = Callable[[Component], float]
 
+SYNTHETIC = replace(RECIPES["default"], size=480, largest_shift=1.0, swapped_share=0.0)
 SHIPPED = "as shipped"
 ON_REAL = {
     "no registration": "the template stays where it is",
     "no local shifts": "shift, turn and zoom alone",
 }
-RANKED = {
-    "ranked by mean score": "small components not ranked lower",
-    "ranked by peak score": "",
+RANKED: dict[str, tuple[Rank, str]] = {
+    "small ones ranked lower": (
+        lambda component: component.mean_score * min(1.0, (component.area_px / SMALL_PX) ** 0.25),
+        f"those below {SMALL_PX} px of area, by the fourth root",
+    ),
+    "ranked by peak score": (lambda component: component.peak_score, ""),
 }
 ALONE = "last weights, not averaged"
 
@@ -85,6 +95,7 @@ MERGES: dict[str, tuple[Merge, str]] = {
 }
 FLIPS = {"flips": "mean over four mirrored looks: four times the arithmetic"}
 Found = dict[str, ImageDetections]
+Pixels = dict[str, tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -96,12 +107,14 @@ class Looks:
     threshold: float
     outside: NDArray[np.bool_]
 
-    def found(self, maps: Sequence[Map], merge: Merge = _filled, rank: str = "score") -> ImageDetections:
-        """The product's components of the merged maps, with the attribute that ranks them."""
+    def found(
+        self, maps: Sequence[Map], merge: Merge = _filled, rank: Rank = lambda component: component.score
+    ) -> ImageDetections:
+        """The product's components of the merged maps, with what ranks them."""
         score = np.where(self.outside, np.float32(0), merge(maps, self.size, self.threshold))
         components, _ = find_components(score, self.threshold)
         boxes = np.array([component.bbox_px for component in components], np.float64).reshape(-1, 4)
-        return ImageDetections(boxes, np.array([getattr(c, rank) for c in components], np.float64), self.truth)
+        return ImageDetections(boxes, np.array([rank(c) for c in components], np.float64), self.truth)
 
     def variants(self, engine: Engine, test: Image, template: Image) -> Found:
         """All that needs no other registration."""
@@ -111,8 +124,7 @@ class Looks:
         return {
             SHIPPED: self.found(maps),
             **{name: self.found(maps, merge) for name, (merge, _) in MERGES.items()},
-            "ranked by mean score": self.found(maps, rank="mean_score"),
-            "ranked by peak score": self.found(maps, rank="peak_score"),
+            **{name: self.found(maps, rank=rank) for name, (rank, _) in RANKED.items()},
             "flips": self.found(flipped),
         }
 
@@ -156,8 +168,7 @@ def on_real(inspector: Inspector, pair: AnnotatedPair, *, shipped_alone: bool) -
 
 def on_synthetic(inspector: Inspector, index: int, *, photographs: Path, shipped_alone: bool) -> Found:
     """A synthetic pair, registered to 1 px, as the product meets pairs."""
-    recipe = replace(RECIPES["default"], size=480, largest_shift=1.0, swapped_share=0.0)
-    sample = synthesise(Photographs(photographs, VALIDATION), recipe, SEED, index)
+    sample = synthesise(Photographs(photographs, VALIDATION), SYNTHETIC, SEED, index)
     truth = [c.bbox_px for c in find_components(sample.mask.astype(np.float32), 0.5)[0]]
     looks = Looks(
         sample.mask.shape,
@@ -168,6 +179,21 @@ def on_synthetic(inspector: Inspector, index: int, *, photographs: Path, shipped
     if shipped_alone:
         return {SHIPPED: looks.found(_maps(inspector.engine, sample.test, sample.template))}
     return looks.variants(inspector.engine, sample.test, sample.template)
+
+
+def on_large(inspector: Inspector, index: int, *, photographs: Path) -> Pixels:
+    """Of large objects, by how scales are merged: share of their pixels that is found; found and there, of either."""
+    shape = (lambda rng, _: shapes.blob(rng, rng.uniform(*LARGE_PX)), 1.0)
+    recipe = replace(SYNTHETIC, clean_share=0.0, differences=(1, 2), shapes=(shape,))
+    sample = synthesise(Photographs(photographs, VALIDATION), recipe, SEED, index)
+    there, threshold = sample.mask > 0, inspector.engine.info.threshold
+    maps = _maps(inspector.engine, sample.test, sample.template)
+    pixels = {}
+    for name, merge in ((SHIPPED, _filled), *((name, merge) for name, (merge, _) in MERGES.items())):
+        found = merge(maps, sample.mask.shape, threshold) >= threshold
+        both = float((found & there).sum())
+        pixels[name] = (both / max(1, there.sum()), both / max(1, (found | there).sum()))
+    return pixels
 
 
 def main() -> None:
@@ -187,12 +213,14 @@ def main() -> None:
         return list(tracked(real, len(pairs), "DeepPCB")), list(tracked(synthetic, arguments.pairs, "synthetic"))
 
     real, synthetic = judged(None, shipped_alone=False)
+    drawn = partial(on_large, photographs=data_folder("backgrounds"))
+    large = list(inspect_each(drawn, range(arguments.pairs), model=None, jobs=arguments.jobs))
     lines = [
-        f"{'':<28}{'DeepPCB':>16}{'':>16}{'synthetic':>14}",
-        f"{'':<28}{'AP':>8}{'P':>8}{'R':>8}{'best F1':>9}{'AP':>9}{'P':>8}{'R':>8}{'best F1':>9}",
+        f"{'':<28}{'DeepPCB':>16}{'':>16}{'synthetic':>14}{'':>20}{'large %':>14}",
+        f"{'':<28}{'AP':>8}{'P':>8}{'R':>8}{'best F1':>9}{'AP':>9}{'P':>8}{'R':>8}{'best F1':>9}{'found':>9}{'IoU':>7}",
     ]
-    notes = ON_REAL | {name: note for name, (_, note) in MERGES.items()} | RANKED | FLIPS
-    lines += [_row(name, real, synthetic, name) for name in (SHIPPED, *notes)]
+    notes = ON_REAL | {name: note for name, (_, note) in (MERGES | RANKED).items()} | FLIPS
+    lines += [_row(name, real, synthetic, name) + _pixels(large, name) for name in (SHIPPED, *notes)]
     if arguments.run:
         last = Checkpoint.load(arguments.run / FILE)
         model = pictures_folder(NAME) / "last.onnx"
@@ -201,7 +229,8 @@ def main() -> None:
         lines.append(_row(ALONE, *judged(model, shipped_alone=True), SHIPPED))
     lines += ["", *(f"{name}: {note}" for name, note in notes.items() if note)]
     lines.append(
-        "synthetic: boxes as they are, IoU > 0.33; DeepPCB: the official protocol; P, R at the model's threshold"
+        "synthetic: boxes as they are, IoU > 0.33; DeepPCB: the official protocol; P, R at the model's threshold\n"
+        f"large: of objects of {LARGE_PX[0]} to {LARGE_PX[1]} px the pixels that are found; found and there, of either"
     )
     record(
         NAME,
@@ -211,6 +240,13 @@ def main() -> None:
         result="\n".join(lines),
         keep=arguments.pairs == PAIRS,
     )
+
+
+def _pixels(images: Sequence[Pixels], name: str) -> str:
+    if name not in images[0]:
+        return ""
+    found, overlap = np.mean([image[name] for image in images], axis=0)
+    return f"{100 * found:>9.1f}{100 * overlap:>7.1f}"
 
 
 def _threshold() -> float:

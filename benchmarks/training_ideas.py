@@ -55,6 +55,7 @@ from edge_agent.inspection.inspector import Inspector
 NAME = "training_ideas"
 CLAIM = "what each idea of the synthesis and of the network's norms is worth, at a small fraction of the shipped budget"
 WIDTH, SIZE, ITERATIONS, PAIRS, SYNTHETIC, PARTS, SEED = 0.5, 128, 2000, 100, 40, 120, 13
+SMOOTHING = 0.01  # the last figure that was used
 ALL = Recipe(size=SIZE, differences=(1, 5))  # about as dense as the shipped network's on 256 px
 
 
@@ -66,7 +67,7 @@ class Idea:
     recipe: Recipe = ALL
     network: str = "compact"
     norm: str = ""
-    smoothing: float = TrainingSettings.smoothing
+    smoothing: float = SMOOTHING
 
 
 IDEAS = (
