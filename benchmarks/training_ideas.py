@@ -40,7 +40,7 @@ from build_engine.evaluation.registered import look_at
 from build_engine.evaluation.simulated import evaluate_parts
 from build_engine.onnx_export import export
 from build_engine.synthesis import fills, shapes
-from build_engine.synthesis.pairs import Recipe, Sample, synthesise
+from build_engine.synthesis.pairs import PAPER, Recipe, Sample, synthesise
 from build_engine.synthesis.photographs import Photographs
 from build_engine.training.checkpoint import FILE
 from build_engine.training.data import VALIDATION
@@ -82,6 +82,9 @@ IDEAS = (
     Idea("polygons alone: no lines, no blobs", replace(ALL, shapes=((shapes.polygon, 1.0),))),
     Idea("other photographs as the only fill", replace(ALL, fills=fills.PAPER_FUSION)),
     Idea("no label smoothing", smoothing=0.0),
+    Idea("the template never holds an object", replace(ALL, swapped_share=0.0)),
+    Idea("no pair without a difference", replace(ALL, clean_share=0.0)),
+    Idea("the paper's mixture of pairs", replace(PAPER, size=SIZE, differences=(3, 5)), smoothing=0.05),
     Idea("an encoder for each picture alone", network="shared-encoder"),
     Idea("correlation over 4 px", network="correlation"),
 )
