@@ -8,8 +8,8 @@ are not on one scale: the paper's threshold of 0.1 judges how far a row's scores
 objects from the rest. So each row is judged at the threshold that is best on synthetic pairs of its own mixture, of
 photographs never trained on, and the figures at all thresholds stand below.
 
-What is trained is kept outside the repository: the command goes on where it stopped, and the table is written again
-after each row, as soon as every row has a seed.
+What is trained and judged is kept outside the repository, what was judged by the digest of the code: the command goes
+on where it stopped, and the table is written again after each row, as soon as every row has a seed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.inspected import digest_of_code
 from benchmarks.record import data_folder, pictures_folder, record, run
+from build_engine import evaluation, synthesis
 from build_engine.datasets import read_deeppcb
 from build_engine.datasets.registered import RegisteredPair
 from build_engine.datasets.registering import register_all
@@ -100,7 +102,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="  %(message)s")
 
     pairs = choose(read_deeppcb(data_folder("deeppcb")), arguments.pairs, 0)
-    arrays = pictures_folder(NAME) / f"registered-{arguments.pairs}"
+    arrays = pictures_folder(NAME) / f"registered-{arguments.pairs}-{digest_of_code()}"
     registered = register_all(pairs, arrays, ANNOTATION_MARGIN_PX, jobs=arguments.jobs).pairs
     results: dict[tuple[int, int], Figures] = {}
     for seed in arguments.seeds:
@@ -123,7 +125,7 @@ def _result(
 ) -> tuple[ModelInfo, Figures]:
     """Model and figures of a row: from the last time, or trained (on) and judged now."""
     folder = pictures_folder(NAME) / f"row{number}-seed{seed}-{arguments.iterations}"
-    model, file = folder / "model.onnx", folder / f"thresholds-{len(pairs)}.json"
+    model, file = folder / "model.onnx", folder / f"thresholds-{len(pairs)}-{_judging()}.json"
     if not file.exists():
         folder.mkdir(exist_ok=True)
         print(f"row {number} seed {seed}: {ROWS[number]}", flush=True)
@@ -132,6 +134,11 @@ def _result(
         file.write_text(json.dumps({**figures, "row": asdict(ROWS[number])}), encoding="utf-8")
     kept: Figures = json.loads(file.read_text(encoding="utf-8"))
     return load_engine(model).info, kept
+
+
+def _judging() -> str:
+    """Digest of the code that judges: what an older one said does not count."""
+    return digest_of_code(Path(evaluation.__file__).parent, Path(synthesis.__file__).parent, Path(__file__))
 
 
 def _trained(row: Row, seed: int, folder: Path, model: Path, iterations: int) -> Figures:

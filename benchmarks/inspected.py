@@ -26,7 +26,7 @@ def inspected(pairs: Sequence[AnnotatedPair], models: Sequence[Path], jobs: int)
 
     Kept by the digests of the model and of the code that inspects: after a change of either it is inspected again.
     """
-    work = partial(_of_pair, models=tuple(models), code=_digest_of_code())
+    work = partial(_of_pair, models=tuple(models), code=digest_of_code())
     return list(
         tracked(inspect_each(work, pairs, model=models[0], jobs=jobs), len(pairs), "inspecting with all models")
     )
@@ -51,9 +51,13 @@ def _keep(file: Path, inspection: Inspection) -> None:
     aside.replace(file)
 
 
-def _digest_of_code() -> str:
-    folder = Path(edge_agent.inspection.__file__).parent
-    return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(folder.glob("*.py")))).hexdigest()[:16]
+def digest_of_code(*others: Path) -> str:
+    """Of what inspects, and of other files and folders: it stands in the name of what is kept from the last time."""
+    digest = hashlib.sha256()
+    for place in (Path(edge_agent.inspection.__file__).parent, *others):
+        for file in sorted(place.glob("*.py")) if place.is_dir() else (place,):
+            digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 @cache

@@ -8,6 +8,7 @@ The real connectors, and simulated parts of four kinds. Each test picture is ins
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +23,12 @@ from build_engine.datasets import read_pairs
 from edge_agent.cameras.simulated import SimulatedCamera
 from edge_agent.engines import load_engine
 from edge_agent.images import read_image
-from edge_agent.inspection.inspection import Inspection
+from edge_agent.inspection.inspection import Inspection, Verdict
 from edge_agent.inspection.inspector import Inspector
 from edge_agent.inspection.recipe import Recipe, region_polygon
 
 NAME = "moved_parts"
-CLAIM = "test shifted by 15 px and turned by 3 degrees: verdicts unchanged, the objects found at their new place"
+CLAIM = "test shifted by 15 px and turned by 3 degrees: verdicts unchanged; what is found moves with the part"
 SHIFT_PX, TURN_DEG = 15.0, 3.0
 PARTS = 40
 NEAR_PX = 8.0  # between where an object was found, moved, and where it is found on the moved part
@@ -51,7 +52,8 @@ def main() -> None:
     cv2.setNumThreads(2)
     engine = load_engine(arguments.model, threads=2)
     inspector = Inspector(engine)
-    lines, same, lost, total = [], 0, 0, 0
+    lines, lost = [], 0
+    verdicts: Counter[tuple[Verdict, Verdict]] = Counter()
     for case in (*_real(), *_simulated(arguments.parts)):
         before = inspector.inspect(case.image, case.recipe)
         for matrix, how in _motions(case.recipe):
@@ -59,7 +61,8 @@ def main() -> None:
             moved = cv2.warpAffine(case.image, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
             after = inspector.inspect(np.asarray(moved, np.uint8), case.recipe)
             gone = _gone(before, after, matrix)
-            total, same, lost = total + 1, same + (after.verdict is before.verdict), lost + len(gone)
+            verdicts[before.verdict, after.verdict] += 1
+            lost += len(gone)
             if after.verdict is not before.verdict or gone:
                 why = "; ".join(reason.text for reason in after.reasons)
                 at = f", not found again at {gone}" if gone else ""
@@ -72,8 +75,11 @@ def main() -> None:
         model=engine.info,
         result="\n".join(
             [
-                f"verdict unchanged     {same} of {total}",
-                f"objects lost          {lost}",
+                *(
+                    f"{verdict.value + ' stayed ' + verdict.value:<22}{_stayed(verdicts, verdict)}"
+                    for verdict in Verdict
+                ),
+                f"{'not found again':<22}{lost}, of what was as long as two limits",
                 *([""] if lines else []),
                 *lines,
             ]
@@ -105,6 +111,11 @@ def _motions(recipe: Recipe) -> Iterator[tuple[NDArray[np.float64], str]]:
                 matrix = np.asarray(cv2.getRotationMatrix2D(tuple(middle), turn, 1.0), np.float64)
                 matrix[:, 2] += (x, y)
                 yield matrix, f"by {x:+g}, {y:+g} px and {turn:+g} degrees"
+
+
+def _stayed(verdicts: Counter[tuple[Verdict, Verdict]], verdict: Verdict) -> str:
+    of = sum(count for (before, _), count in verdicts.items() if before is verdict)
+    return f"{verdicts[verdict, verdict]} of {of}"
 
 
 def _gone(before: Inspection, after: Inspection, matrix: NDArray[np.float64]) -> list[str]:

@@ -6,7 +6,8 @@ The test image of each pair is shifted, turned, blurred, brightened or made nois
 px inside the picture, so that a moved picture loses nothing that counts; objects across that border count for nothing,
 neither way. A part that the agent refuses to judge counts as one on which nothing was found.
 
-What was measured is kept outside the repository: the command goes on where it stopped.
+What was measured is kept outside the repository, by the digests of the model and of the code: the command goes on where
+it stopped.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from benchmarks.inspected import digest_of_code
 from benchmarks.record import REPOSITORY, data_folder, pictures_folder, record, run
 from build_engine.datasets import AnnotatedPair, read_deeppcb
 from build_engine.evaluation.detection import Boxes, ImageDetections, grown, iou, official
@@ -85,11 +87,11 @@ def disturbed(kind: str, level: float, image: Image) -> tuple[Image, NDArray[np.
 
 
 LEVELS: dict[str, tuple[float, ...]] = {
-    "shift": (6, 24),
-    "rotation": (1, 4),
-    "blur": (3, 6),
-    "noise": (120,),
-    "brightness": (150,),
+    "shift": (3, 6, 12, 24),
+    "rotation": (0.5, 1, 2, 4),
+    "blur": (1.5, 3, 6),
+    "noise": (30, 60, 120),
+    "brightness": (-100, -50, 50, 100, 150),
 }
 UNITS = {
     "shift": "px along x, half of it along y",
@@ -166,7 +168,7 @@ def main() -> None:
     info = load_engine(arguments.model, threads=1).info
     pairs = choose(read_deeppcb(data_folder("deeppcb")), arguments.pairs, SEED)
     conditions = [("shift", 0.0)] + [(kind, level) for kind, levels in LEVELS.items() for level in levels]
-    folder = pictures_folder(NAME) / f"{info.digest[:12]}-{len(pairs)}"
+    folder = pictures_folder(NAME) / f"{digest_of_code(Path(__file__))}-{info.digest[:12]}-{len(pairs)}"
     folder.mkdir(exist_ok=True)
     results: dict[tuple[str, float, bool], tuple[float, int]] = {}
     for kind, level in conditions:
@@ -197,7 +199,7 @@ def main() -> None:
 def _table(results: dict[tuple[str, float, bool], tuple[float, int]]) -> str:
     lines = ["disturbance   level   AP registered   refused   AP without registration"]
     for kind, levels in LEVELS.items():
-        for level in (0.0, *levels):
+        for level in sorted((0.0, *levels)):
             with_it, without = results[kind, level, True], results[kind, level, False]
             lines.append(f"{kind:<11}{level:>8g}{with_it[0]:>16.3f}{with_it[1]:>10}{without[0]:>26.3f}")
     units = "; ".join(f"{kind}: {unit}" for kind, unit in UNITS.items())
@@ -211,7 +213,7 @@ def _draw(results: dict[tuple[str, float, bool], tuple[float, int]], file: Path)
             (True, "with registration", "#1f5fa8", "o-"),
             (False, "without", "#c03020", "s--"),
         ):
-            steps = (0.0, *levels)
+            steps = sorted((0.0, *levels))
             values = [results[kind, level, registered][0] for level in steps]
             axes.plot(steps, values, style, color=colour, label=label, lw=2, ms=5)
         axes.set(title=kind, xlabel=UNITS[kind], ylim=(0, 1.03))

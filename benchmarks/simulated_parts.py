@@ -1,4 +1,4 @@
-"""500 simulated parts of both connector kinds with default limits: objects found, clean parts called NG.
+"""500 simulated parts of four connector kinds with default limits: objects found, clean parts called NG.
 
 python -m benchmarks.simulated_parts [--model ONNX] [--parts N] [--jobs N]
 

@@ -3,8 +3,8 @@
 python -m benchmarks.threshold [--model ONNX] [--pairs N]
 
 The pairs are made of photographs that were kept out of training; no connector and no DeepPCB picture among them.
-The shipped 0.3 is where the measured lengths are right in the median; F1 is nearly flat, and a missed object costs
-more than a second look.
+The shipped 0.3 is the lowest threshold at which lengths are right in the median; F1 is 0.03 higher at 0.8, but a missed
+object costs more than a second look.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 `Paper` is the published topology (Wang et al., Chinese Journal of Scientific
 Instrument 44(10), 2023, section 1.2; widths and kernels from the authors' code, a
 FlowNetS). `Compact` is our default: a U-Net of the same convolution blocks with
-a finer mask, a fourteenth of the arithmetic and a fortieth of the parameters.
+a finer mask, a thirteenth of the arithmetic and a thirtieth of the parameters.
 
 Both take what a camera gives, uint8 BGR [N, H, W, 3]: normalisation happens
 inside, so that it is exported with the weights and cannot differ anywhere.
