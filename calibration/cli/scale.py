@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +62,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the board, or measure."""
+    from calibration.rewriting import rewrite
     from calibration.scale.board import print_board
     from edge_agent.inspection.recipe import Recipe
 
@@ -88,8 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
     if troubles:
         return 1
     if arguments.write:
-        newer = replace(recipe, mm_per_px=float(f"{measured.mm_per_px:.6g}"), version=_next_version(recipe.version))
-        newer.save(arguments.recipe, overwrite=True)
+        newer = rewrite(recipe, arguments.recipe, mm_per_px=float(f"{measured.mm_per_px:.6g}"))
         print(f"written    to {arguments.recipe}, now version {newer.version}; the agent takes it at its next start")
     else:
         print("           nothing was written: give --write to put it into the recipe")
@@ -153,8 +152,3 @@ def _troubles(measured: ScaleMeasurement) -> list[str]:
     if measured.spread > WORST_SPREAD:
         found.append("the scale varies too much over the region: lay the board as flat as the part's face")
     return found
-
-
-def _next_version(version: str) -> str:
-    """Lengths of results before and after must not be taken for the same."""
-    return str(int(version) + 1) if version.isdecimal() else f"{version[:90]}+scale"

@@ -15,23 +15,26 @@ from edge_agent.errors import UsageError
 if TYPE_CHECKING:
     from calibration.threshold.choice import Choice, Rate
     from calibration.threshold.measurement import Measured
-    from edge_agent.inspection.recipe import Recipe
+    from edge_agent.inspection.recipe import Limits, Recipe
 
 DESCRIPTION = """\
 Inspect photos of clean parts (and of bad ones, if there are any) at every threshold, and say which threshold and
 size limit keep the wished rate of false rejects, and how sure one can be of that with so many parts.
 """
 EPILOG = """\
-The limit of the recipe is kept as long as some threshold keeps the rate with it; of those that do, the one that finds
-most of the bad parts is chosen, then the nearest to the present one. Else the limit is raised.
+Each threshold is tried with the limit of the recipe or, where that rejects too many clean parts, with the next that
+keeps the rate. The pair that finds most of the bad parts is chosen; among equals the smallest limit, then the present
+threshold, then the lowest. Without bad parts no threshold above 0.5 is taken, unless the recipe has one: nothing would
+show which objects are lost there.
 
 Photos that taught the recipe prove nothing: give others. Its templates, and a picture that is given twice, are left
-out; of one part take one photo, or the interval promises more than it can.
+out; of one part take one photo, or the interval promises more than it can. A photo that cannot be inspected,
+as a rule verdict ERROR at the line, counts neither as rejected nor as accepted, neither as found nor as missed.
 
 exit codes:
   0  a threshold and limit are proposed (with --write: written)
-  1  the same, but the parts are too few to prove the wished rate
-  2  wrong arguments, or no photo could be inspected
+  1  the same, but the parts are too few to prove the wished rate; --write writes all the same
+  2  wrong arguments, or no photo of a clean part could be inspected
 
 examples:
   calibrate threshold recipes/x2 --clean clean/*.png
@@ -60,7 +63,9 @@ def add_parser(subparsers: Any) -> None:
         help="share of clean parts that may be NG, at most (default: 0.01)",
     )
     parser.add_argument("--picture", metavar="FILE", type=Path, help="draw the rates (PNG or PDF)")
-    parser.add_argument("--write", action="store_true", help="write threshold and limit into the recipe")
+    parser.add_argument(
+        "--write", action="store_true", help="write threshold and limit into the recipe, and raise its version"
+    )
     parser.add_argument("--json", action="store_true", help="the outcome for machines")
     parser.add_argument("--model", metavar="FILE", type=Path, help="ONNX model; default: the shipped one")
     parser.set_defaults(main=run)
@@ -71,6 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import Progress
 
+    from calibration.rewriting import rewrite
     from calibration.threshold.choice import choose, parts_needed
     from calibration.threshold.measurement import THRESHOLDS, in_mm, measure, need_some, templates
     from edge_agent.engines import load_engine
@@ -116,20 +122,28 @@ def run(arguments: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     if arguments.write:
-        _with(recipe, choice, unit).save(arguments.recipe, overwrite=True)
-        print(f"written to {arguments.recipe}; an agent that runs takes it at its next start", file=sys.stderr)
+        newer = rewrite(recipe, arguments.recipe, limits=_limits(recipe, choice, unit))
+        written = f"written to {arguments.recipe}, now version {newer.version}"
+        print(f"{written}; an agent that runs takes it at its next start", file=sys.stderr)
     return 1 if few else 0
 
 
 def _say(choice: Choice, clean: Measured, bad: Measured, present: tuple[float, float], unit: str) -> None:
     threshold, limit = present
-    for photo, why in (*clean.refused, *bad.refused):
+    for photo, why in _left_out(clean, bad):
         print(f"left out   {photo}: {why}")
     print(f"threshold  {choice.threshold:g}{_was(choice.threshold, threshold)}")
     print(f"limit      {choice.limit:g} {unit}{_was(choice.limit, limit)}")
     print(f"rejects    {choice.false_rejects} clean parts")
     if choice.found:
         print(f"finds      {choice.found} bad parts")
+    for measured, kind, counts in (
+        (clean, "clean", "neither as rejected nor as accepted"),
+        (bad, "bad", "neither as found nor as missed"),
+    ):
+        if measured.refused:
+            share = f"{len(measured.refused)} of {len(measured.refused) + len(measured.photos)}"
+            print(f"errors     {share} {kind} parts cannot be inspected: never OK at the line, they count {counts}")
     for measured, verdict, wrong in ((clean, "NG", True), (bad, "OK", False)):
         for photo, length in _at(measured, choice):
             if (length >= choice.limit) == wrong:
@@ -140,15 +154,19 @@ def _was(value: float, before: float) -> str:
     return ", as it is" if value == before else f", was {before:g}"
 
 
+def _left_out(clean: Measured, bad: Measured) -> list[tuple[Path, str]]:
+    return [*clean.repeated, *bad.repeated, *clean.refused, *bad.refused]
+
+
 def _at(measured: Measured, choice: Choice) -> list[tuple[Path, float]]:
     """Each photo with its longest object at the chosen threshold."""
     column = measured.thresholds.index(choice.threshold)
     return list(zip(measured.photos, measured.lengths[:, column].tolist(), strict=True))
 
 
-def _with(recipe: Recipe, choice: Choice, unit: str) -> Recipe:
+def _limits(recipe: Recipe, choice: Choice, unit: str) -> Limits:
     length = {"min_length_mm": choice.limit} if unit == "mm" else {"min_length_px": choice.limit}
-    return replace(recipe, limits=replace(recipe.limits, threshold=choice.threshold, **length))
+    return replace(recipe.limits, threshold=choice.threshold, **length)
 
 
 def _for_machines(
@@ -165,5 +183,6 @@ def _for_machines(
         "limit_before": present[1],
         "false_rejects": rate(choice.false_rejects),
         "found": rate(choice.found),
-        "left_out": [{"photo": str(photo), "why": why} for photo, why in (*clean.refused, *bad.refused)],
+        "left_out": [{"photo": str(photo), "why": why} for photo, why in _left_out(clean, bad)],
+        "not_inspected": {"clean": len(clean.refused), "bad": len(bad.refused)},
     }

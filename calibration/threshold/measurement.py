@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from edge_agent.errors import ImageError
 from edge_agent.images import read_image
+from edge_agent.inspection.components import find_components
 from edge_agent.inspection.inspection import Inspection
-from edge_agent.inspection.inspector import Inspector, conclude
+from edge_agent.inspection.inspector import Inspector, Seen, conclude
 from edge_agent.inspection.recipe import Recipe
 from edge_agent.inspection.registration import Registrar
 
@@ -29,13 +30,15 @@ class Measured:
         photos: those that could be inspected.
         lengths: float64 [photos, thresholds], the longest component in the unit of the recipe's limit; 0 where there
             is none.
-        refused: the others, each with its reason.
+        refused: those that could not, each with its reason: neither rejected nor accepted here, never OK at the line.
+        repeated: those that must not count (again), each with what it is.
     """
 
     thresholds: tuple[float, ...]
     photos: tuple[Path, ...]
     lengths: NDArray[np.float64]
     refused: tuple[tuple[Path, str], ...]
+    repeated: tuple[tuple[Path, str], ...]
 
 
 def measure(
@@ -64,11 +67,12 @@ def measure(
     registrar = Registrar()
     measured: list[tuple[Path, list[float]]] = []
     refused: list[tuple[Path, str]] = []
+    repeated: list[tuple[Path, str]] = []
     for photo in photos:
         image = read_image(photo)
         digest = _digest(image)
         if digest in seen:
-            refused.append((photo, f"the same picture as {seen[digest]}"))
+            repeated.append((photo, f"the same picture as {seen[digest]}"))
             done(photo)
             continue
         seen[digest] = str(photo)
@@ -79,11 +83,12 @@ def measure(
         elif outcome.registered.doubt:
             refused.append((photo, outcome.registered.doubt))
         else:
-            inspections = (conclude(replace(outcome, threshold=threshold)) for threshold in thresholds)
-            measured.append((photo, [_longest(inspection, in_mm(recipe)) for inspection in inspections]))
+            looks = (replace(outcome, threshold=threshold) for threshold in thresholds)
+            measured.append((photo, [_longest(look, in_mm(recipe)) for look in looks]))
         done(photo)
     lengths = np.array([lengths for _, lengths in measured], np.float64).reshape(-1, len(thresholds))
-    return Measured(tuple(thresholds), tuple(photo for photo, _ in measured), lengths, tuple(refused))
+    photos = tuple(photo for photo, _ in measured)
+    return Measured(tuple(thresholds), photos, lengths, tuple(refused), tuple(repeated))
 
 
 def templates(recipe: Recipe) -> dict[str, str]:
@@ -98,9 +103,10 @@ def _digest(image: NDArray[np.uint8]) -> str:
 def need_some(measured: Measured) -> None:
     """Raise ImageError where no photo could be inspected."""
     if not measured.photos:
-        photo, why = measured.refused[0]
+        left_out = (*measured.refused, *measured.repeated)
+        photo, why = left_out[0]
         raise ImageError(
-            f"{why} (none of the {len(measured.refused)} photos of clean parts can be inspected)",
+            f"{why} (none of the {len(left_out)} photos of clean parts can be inspected)",
             where=str(photo),
             mend="check recipe and photos with edge-agent inspect --draw",
         )
@@ -111,6 +117,9 @@ def in_mm(recipe: Recipe) -> bool:
     return recipe.mm_per_px is not None and recipe.limits.min_length_mm is not None
 
 
-def _longest(inspection: Inspection, millimetres: bool) -> float:
-    lengths = ((c.length_mm or 0.0) if millimetres else c.length_px for c in inspection.components)
-    return max(lengths, default=0.0)
+def _longest(seen: Seen, millimetres: bool) -> float:
+    score_map = conclude(seen).score_map
+    assert score_map is not None, "conclude always makes it"
+    # The inspection itself names no more than 100 components, and the longest need not be among them.
+    found, _ = find_components(score_map, seen.threshold, seen.registered.recipe.mm_per_px, most=None)
+    return max(((c.length_mm or 0.0) if millimetres else c.length_px for c in found), default=0.0)

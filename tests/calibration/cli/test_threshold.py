@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import cv2
@@ -8,7 +9,10 @@ import numpy as np
 import pytest
 
 from calibration.cli.main import main
+from edge_agent.images import read_image
+from edge_agent.inspection.components import MAX_COMPONENTS
 from edge_agent.inspection.recipe import Limits, Recipe
+from tests.support.calibrate_process import PROGRAM
 from tests.support.models import write_difference_model
 from tests.support.scenes import REGION, connector, motion, moved, noisy, with_object
 
@@ -50,11 +54,72 @@ def test_a_setting_that_keeps_the_rate_stays(parts: Path, capsys: pytest.Capture
     assert "it takes 17 with none of them rejected" in said.err
 
 
+def with_glint(file: str, length: int, brighter: int) -> None:
+    """A mark over the photo that is brighter than its surroundings by so much: what shines otherwise on this part."""
+    photo = read_image(Path(file))
+    photo[100:106, 150 : 150 + length] += np.uint8(brighter)
+    cv2.imwrite(file, photo)
+
+
 def test_where_no_threshold_keeps_the_rate_the_limit_is_raised(parts: Path) -> None:
     assert threshold(*CLEAN, *BAD, "--write") == 1
     limits = Recipe.load(Path("x2")).limits
     assert limits.threshold == 0.5
     assert 9 < limits.min_length_px <= 13
+
+
+def test_where_the_limit_is_raised_another_threshold_may_find_more_with_a_smaller_one(
+    parts: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with_glint("clean4.png", length=40, brighter=61)  # at 0.5 longer than any bad part's object; scores 0.7
+    assert threshold(*CLEAN, *BAD, "--write") == 1
+    assert "finds      3 of 3" in capsys.readouterr().out
+    limits = Recipe.load(Path("x2")).limits
+    assert limits.threshold is not None
+    assert limits.threshold > 0.6
+    assert 9 < limits.min_length_px <= 13
+
+
+def test_without_bad_parts_no_threshold_is_taken_at_which_nobody_knows_what_is_lost(parts: Path) -> None:
+    with_glint("clean4.png", length=40, brighter=61)
+    assert threshold(*CLEAN, "--write") == 1
+    limits = Recipe.load(Path("x2")).limits
+    assert limits.threshold == 0.5
+    assert limits.min_length_px > 35
+
+
+def test_what_is_written_is_another_version_of_the_recipe(parts: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert threshold(*CLEAN) == 1
+    assert Recipe.load(Path("x2")).version == "1"
+    assert threshold(*CLEAN, "--write") == 1
+    assert Recipe.load(Path("x2")).version == "2"
+    assert "written to x2, now version 2;" in capsys.readouterr().err
+
+
+def test_the_command_chooses_writes_and_then_judges_as_it_said(parts: Path) -> None:
+    with_glint("clean4.png", length=40, brighter=61)
+    command = [*PROGRAM, "threshold", "x2", "--model", "m.onnx", *CLEAN, *BAD, "--write"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 1, ended.stderr
+    assert "6 clean parts are too few" in ended.stderr
+    assert "rejects    0 of 6" in ended.stdout
+    inspect = [PROGRAM[0], "-m", "edge_agent.cli.main", "inspect", "--recipe", "x2", "--model", "m.onnx", "--json"]
+    judged = subprocess.run([*inspect, *CLEAN[1:], *BAD[1:]], capture_output=True, text=True, timeout=120, check=False)
+    results = [json.loads(line) for line in judged.stdout.splitlines()]
+    assert [result["verdict"] for result in results] == ["OK"] * 6 + ["NG"] * 3
+    assert {result["recipe_version"] for result in results} == {"2"}
+
+
+def test_the_longest_object_counts_however_many_there_are(parts: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    many = TEMPLATE.copy()
+    specks = [(x, y) for y in range(72, 208, 9) for x in range(72, 328, 20)]
+    assert len(specks) > MAX_COMPONENTS
+    for x, y in specks:
+        many[y : y + 4, x : x + 7] += np.uint8(120)
+    many[72:76, 72:112] = TEMPLATE[72:76, 72:112] + np.uint8(61)  # the longest scores least
+    cv2.imwrite("many.png", many)
+    assert threshold("--clean", "many.png", "--json") == 1
+    assert json.loads(capsys.readouterr().out)["limit"] > 38
 
 
 def test_a_wish_that_allows_one_reject_keeps_the_limit_and_names_the_part(
@@ -80,7 +145,15 @@ def test_photos_that_cannot_be_inspected_are_left_out_and_named(
 ) -> None:
     cv2.imwrite("dark.png", TEMPLATE // 10)
     assert threshold("--clean", "clean0.png", "dark.png") == 1
-    assert "left out   dark.png: brightness" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "left out   dark.png: brightness" in said
+    assert "rejects    0 of 1 " in said
+    counted = "they count neither as rejected nor as accepted"
+    assert f"errors     1 of 2 clean parts cannot be inspected: never OK at the line, {counted}" in said
+    assert threshold("--clean", "clean0.png", "--bad", "dark.png", "bad0.png", "--json") == 1
+    said_to_machines = json.loads(capsys.readouterr().out)
+    assert said_to_machines["found"]["of"] == 1
+    assert said_to_machines["not_inspected"] == {"clean": 0, "bad": 1}
     assert threshold("--clean", "dark.png") == 2
     assert "none of the 1 photos of clean parts can be inspected" in capsys.readouterr().err
 
@@ -104,17 +177,6 @@ def test_a_picture_counts_once_and_a_template_not_at_all(parts: Path, capsys: py
     assert "left out   clean1.png: the same picture as clean1.png" in said
     assert "0 of 2" in said
     assert "1 of 1" in said
-
-
-def test_of_several_thresholds_the_one_that_finds_most_bad_parts_is_chosen() -> None:
-    from calibration.threshold.choice import choose
-
-    clean = np.array([[9.0, 3.0, 0.0]] * 10)
-    bad = np.array([[9.0, 8.0, 8.0], [9.0, 8.0, 2.0]])
-    choice = choose(clean, bad, (0.2, 0.4, 0.6), (0.6, 5.0), wished=0.01, step=1.0)
-    assert (choice.threshold, choice.limit) == (0.4, 5.0)
-    assert choice.found is not None
-    assert choice.found.count == 2
 
 
 def test_a_picture_of_another_kind_is_refused_before_any_photo_is_inspected(
