@@ -24,8 +24,9 @@ size limit keep the wished rate of false rejects, and how sure one can be of tha
 EPILOG = """\
 Each threshold is tried with the limit of the recipe or, where that rejects too many clean parts, with the next that
 keeps the rate. The pair that finds most of the bad parts is chosen; among equals the smallest limit, then the present
-threshold, then the lowest. Without bad parts no threshold above 0.5 is taken, unless the recipe has one: nothing would
-show which objects are lost there.
+threshold, then the lowest. A threshold above 0.5 must allow a limit smaller by a fifth: lengths come out shorter there.
+Without bad parts none above 0.8 is taken, and of a model that judges one picture alone only the present: nothing
+would show which objects are lost there.
 
 Photos that taught the recipe prove nothing: give others. Its templates, and a picture that is given twice, are left
 out; of one part take one photo, or the interval promises more than it can. A photo that cannot be inspected,
@@ -77,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
     from rich.progress import Progress
 
     from calibration.rewriting import rewrite
-    from calibration.threshold.choice import choose, parts_needed
+    from calibration.threshold.choice import HIGHEST_UNPROVEN, choose, parts_needed
     from calibration.threshold.measurement import THRESHOLDS, in_mm, measure, need_some, templates
     from edge_agent.engines import load_engine
     from edge_agent.inspection.inspector import Inspector
@@ -104,7 +105,8 @@ def run(arguments: argparse.Namespace) -> int:
         (float(limits.min_length_mm or 0), "mm", STEP_MM) if in_mm(recipe) else (limits.min_length_px, "px", STEP_PX)
     )
     wished: float = arguments.false_rejects
-    choice = choose(clean.lengths, bad.lengths, thresholds, (present, limit), wished, step)
+    highest = HIGHEST_UNPROVEN if engine.info.kind == "pair" else present  # of other networks nothing is known
+    choice = choose(clean.lengths, bad.lengths, thresholds, (present, limit), wished, step, highest)
     if arguments.picture:
         from calibration.threshold.picture import draw
 

@@ -33,7 +33,7 @@ def draw(
     Raises:
         StorageError: the file cannot be written.
     """
-    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    figure = Figure(figsize=(11, 4.8), layout="constrained")
     rates, parts = figure.subplots(1, 2)
     _rates(rates, clean, thresholds, choice.limit, "clean parts rejected", CLEAN)
     if len(bad):
@@ -41,7 +41,6 @@ def draw(
     rates.axhline(100 * wished, color="grey", ls=":", label=f"wished: {wished:.2%} of clean parts")
     rates.axvline(choice.threshold, color="black", lw=1, label=f"chosen: {choice.threshold:g}")
     rates.set(xlabel="threshold", ylabel="parts, %", ylim=(-2, 102), title=f"objects from {choice.limit:g} {unit}")
-    rates.legend(loc="center right")
     column = list(thresholds).index(choice.threshold)
     for lengths, label, colour in ((clean, "clean", CLEAN), (bad, "bad", BAD)):
         if len(lengths):
@@ -49,9 +48,9 @@ def draw(
             parts.plot(np.linspace(0, 100, len(longest)), longest, "o-", ms=4, color=colour, label=f"{label} parts")
     parts.axhline(choice.limit, color="black", lw=1, label=f"limit: {choice.limit:g} {unit}")
     parts.set(xlabel="parts, %, ordered", ylabel=f"longest object, {unit}", title=f"threshold {choice.threshold:g}")
-    parts.legend(loc="upper left")
     for axes in (rates, parts):
         axes.grid(alpha=0.3)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2)  # it would hide parts anywhere inside
     try:
         figure.savefig(file, dpi=120)
     except (OSError, ValueError) as error:
