@@ -131,7 +131,7 @@ def _contact(
     xs = np.arange(x0, x0 + place.shape[1])[None, :] - centre[0]
     at, spread = rng.uniform(-0.6, 0.6, 2) * radius, rng.uniform(0.2, 0.6) * radius
     spot = np.exp(-((ys - at[0]) ** 2 + (xs - at[1]) ** 2) / (2 * spread**2)) * (ys**2 + xs**2 < (radius - 1) ** 2)
-    place += (spot[:, :, None] * rng.uniform(-50, 90) * rng.uniform(0.6, 1.0, 3)).astype(np.float32)
+    place += (spot[:, :, None] * rng.uniform(-20, 90) * rng.uniform(0.6, 1.0, 3)).astype(np.float32)
 
 
 def _bars(rng: np.random.Generator, canvases: Canvases, size: int) -> None:

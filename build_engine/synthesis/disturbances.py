@@ -122,7 +122,7 @@ def _glint(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
     spread = rng.uniform(0.12, 0.5) * max(shape)
     ys, xs = np.arange(height) - rng.uniform(0, height), np.arange(width) - rng.uniform(0, width)
     spot = np.exp(-(ys[:, None] ** 2 + xs[None, :] ** 2) / (2 * spread**2))
-    colour = rng.uniform(-40, 90) * rng.uniform(0.5, 1.0, 3)
+    colour = rng.uniform(-20, 90) * rng.uniform(0.5, 1.0, 3)
     return np.asarray(spot[:, :, None] * colour, np.float32)
 
 

@@ -37,6 +37,7 @@ class Recipe:
         swapped_share: pairs in which the template holds the differences.
         aligned_share: pairs that lie exactly on each other.
         largest_shift: pixels, of the strongly misaligned pairs.
+        edge_share: differences that lie on an edge of the background, where small ones are hardest to see.
         visible: grey levels; a pixel that changed by no more is no difference to anyone and not labelled as one.
         fills, shapes: what differences look like, with their shares.
     """
@@ -50,6 +51,7 @@ class Recipe:
     swapped_share: float = 0.25
     aligned_share: float = 0.2
     largest_shift: float = 5.0
+    edge_share: float = 0.35
     visible: int = 14
     fills: tuple[tuple[fills.Fill, float], ...] = fills.MIXTURE
     shapes: tuple[tuple[shapes.Shape, float], ...] = shapes.MIXTURE
@@ -63,6 +65,7 @@ PAPER = Recipe(
     drawn_share=0.0,
     surfaces_share=0.0,
     swapped_share=0.0,
+    edge_share=0.0,
     largest_shift=10.0,
     fills=fills.PAPER_FUSION,
     shapes=((shapes.polygon, 1.0),),
@@ -114,12 +117,14 @@ def _with_differences(
     image, mask = clean.copy(), np.zeros((size, size), np.uint8)
     if rng.random() < recipe.clean_share:
         return image, mask
-    other = photographs.crop(rng, size)
+    other, edges = photographs.crop(rng, size), _edges(clean)
     for _ in range(int(rng.integers(recipe.differences[0], recipe.differences[1] + 1))):
         shape = shapes.random_shape(rng, recipe.shapes)[:size, :size]
         height, width = shape.shape
         # Centres lie inside the sample proper; what sticks out of the drawn square is cut off.
         cy, cx = rng.uniform(MARGIN, size - MARGIN, 2)
+        if len(edges) and rng.random() < recipe.edge_share:
+            cy, cx = edges[rng.integers(len(edges))] + MARGIN
         y = int(np.clip(cy - height / 2, 0, size - height))
         x = int(np.clip(cx - width / 2, 0, size - width))
         place = np.s_[y : y + height, x : x + width]
@@ -135,6 +140,13 @@ def _with_differences(
     # A fill that happens to meet the background's grey at some pixels is still one object: close pinholes.
     changed = np.asarray(cv2.morphologyEx(changed, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)), dtype=np.uint8)
     return image, mask & changed
+
+
+def _edges(image: Image) -> NDArray[np.int64]:
+    """Places (y, x) with the steepest tenth of slopes, int64 [N, 2], in the sample proper; none in an even picture."""
+    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)[MARGIN:-MARGIN, MARGIN:-MARGIN]
+    slope = cv2.magnitude(*(cv2.Sobel(grey, cv2.CV_32F, dx, 1 - dx) for dx in (1, 0)))
+    return np.argwhere(slope > max(40.0, float(np.quantile(slope[::2, ::2], 0.9))))
 
 
 def _soft(rng: np.random.Generator, shape: Mask, binary: bool) -> NDArray[np.float32]:
