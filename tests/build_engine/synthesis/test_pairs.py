@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -42,6 +43,23 @@ def test_about_one_pair_in_twelve_is_clean_and_the_others_are_not(photographs: P
     assert 3 <= clean <= 30  # differences may also fall outside the sample or change nothing
 
 
+def test_differences_can_be_put_on_edges(photographs: Photographs) -> None:
+    def slope_below(share: float) -> float:
+        """Mean steepness of what the differences cover."""
+        recipe = Recipe(size=128, clean_share=0.0, binary_share=1.0, swapped_share=0.0, edge_share=share)
+        slopes = []
+        for index in range(30):
+            sample = synthesise(photographs, replace(recipe, shapes=((small, 1.0),)), 6, index)
+            grey = cv2.cvtColor(sample.template, cv2.COLOR_BGR2GRAY)
+            slopes.append(cv2.Laplacian(grey, cv2.CV_32F, ksize=5)[sample.mask > 0])
+        return float(np.abs(np.concatenate(slopes)).mean())
+
+    def small(rng: np.random.Generator, _: float) -> shapes.Mask:
+        return shapes.ellipse(rng, 8)
+
+    assert slope_below(1.0) > 1.5 * slope_below(0.0)
+
+
 def test_contacts_that_shine_otherwise_are_no_difference(photographs: Photographs) -> None:
     recipe = Recipe(size=128, clean_share=1.0, drawn_share=1.0, binary_share=0.0, surfaces_share=1.0)
     samples = [synthesise(photographs, recipe, 5, index) for index in range(20)]
@@ -74,7 +92,7 @@ def test_the_mask_marks_what_changed_and_nothing_else(photographs: Photographs) 
         near = cv2.dilate(changed.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
         assert not (mask[~near]).any()
         marked, all_changed = marked + int(mask[changed].sum()), all_changed + int(changed.sum())
-    assert marked > 0.9 * all_changed  # the rest are the soft edges of shapes, which lie outside their masks
+    assert marked > 0.85 * all_changed  # the rest are the soft edges of shapes, which lie outside their masks
 
 
 @pytest.mark.parametrize("shape", [kind for kind, _ in shapes.MIXTURE])
