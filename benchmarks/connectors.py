@@ -46,7 +46,9 @@ JUDGED = {
         (1711, 1587): "pore or dark speck, on the test photo alone",
         (1685, 1609): "gloss, the rim shines on the template",
         (2058, 1599): "gloss, the rim shines on the template",
+        (2239, 1266): "gloss, the rim shines on the test photo",
         (1570, 1370): "gloss, the socket shines on the test photo",
+        (1661, 1538): "gloss, the socket shines on the template",
         (2564, 1561): "nothing that can be named",
     }
 }
