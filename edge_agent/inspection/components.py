@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from edge_agent.inspection.inspection import Component
 
-MIN_AREA_PX = 10  # a speck of three pixels square is noise of the network: at no resolution an object
+MIN_AREA_PX = 8  # smaller specks are mostly noise of the network (benchmarks.specks)
 MAX_COMPONENTS = 100
 
 

@@ -68,11 +68,11 @@ def test_pixels_that_touch_over_a_corner_are_one_object() -> None:
 
 def test_a_pixel_at_the_threshold_counts_and_a_speck_does_not() -> None:
     scores = blank()
-    scores[10:12, 10:15] = 0.5
-    scores[50:53, 50:53] = 1.0
+    scores[10:12, 10:14] = 0.5
+    scores[50:51, 50:57] = 1.0
     components, total = find_components(scores, 0.5)
     assert total == 1
-    assert components[0].area_px == 10
+    assert components[0].area_px == 8
 
 
 def test_the_surest_come_first_and_no_more_than_a_hundred_are_told() -> None:
