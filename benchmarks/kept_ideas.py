@@ -46,7 +46,7 @@ from edge_agent.inspection.recipe import Recipe
 
 NAME = "kept_ideas"
 CLAIM = "what registration, its local shifts, two scales, their merging, the ranking, specks and flips are worth"
-PAIRS, SEED = 200, 11
+PAIRS, SEED = 100, 11
 LARGE_PX = (150, 350)
 SMALL_PX = 60  # of area; where smaller ones were ranked lower
 Image = NDArray[np.uint8]

@@ -63,7 +63,7 @@ class Photographs:
         return np.ascontiguousarray(crop, dtype=np.uint8)
 
 
-@lru_cache(maxsize=2000)  # about 2.2 GB at the most: forked workers share what was loaded before
+@lru_cache(maxsize=2000)  # about 2.3 GB at the most: forked workers share what was loaded before
 def _load(file: Path) -> Image:
     image = cv2.imread(str(file), cv2.IMREAD_COLOR)
     if image is None:
