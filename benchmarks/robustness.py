@@ -40,7 +40,7 @@ from edge_agent.inspection.registration import Registered
 
 NAME = "robustness"
 CLAIM = "average precision under shift, rotation, blur, noise and light, with registration and without it"
-PAIRS, SEED, MARGIN = 30, 5, 48
+PAIRS, SEED, MARGIN = 20, 5, 48
 PICTURE = REPOSITORY / "docs" / "images" / "robustness.png"
 Image = NDArray[np.uint8]
 
