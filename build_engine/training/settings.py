@@ -92,13 +92,13 @@ class FinetuneSettings(TrainingSettings):
     IMPLIED: ClassVar[frozenset[str]] = frozenset({"network", "width", "norm", "start", "held_back"})
 
     recipe: str = ""
-    iterations: int = 800
+    iterations: int = 1600
     learning_rate: float = 5e-4
     warm_up: int = 100
     decay: float = 0.5
     positive_weight: float = 1.0
     averaging: float = 0.99
-    validate_every: int = 400
+    validate_every: int = 200
     select: str = "f1"
     patience: int = 3
     crop: int = 256
