@@ -130,7 +130,7 @@ def test_a_broker_that_goes_away_loses_no_result(folder: AgentFolder, broker: Br
         listener.wait(lambda: len({result["seq"] for result in listener.json_on("/result")}) >= expected, 30)
         assert agent.stop() == 0
     seqs = list(dict.fromkeys(result["seq"] for result in listener.json_on("/result")))
-    assert seqs == list(range(1, len(seqs) + 1))
+    assert sorted(seqs) == list(range(1, len(seqs) + 1))  # live ones go first after an outage
 
 
 def test_without_a_broker_the_agent_inspects_all_the_same_and_says_what_is_missing(
@@ -145,9 +145,10 @@ def test_without_a_broker_the_agent_inspects_all_the_same_and_says_what_is_missi
             agent.wait_for_log("cannot be reached")
             broker.start()
             agent.wait_for_log("mqtt connected")
-            listener.wait(lambda: len(listener.on("/result")) >= 5)
+            listener.wait(lambda: {*range(1, 6)} <= {result["seq"] for result in listener.json_on("/result")})
             assert agent.stop() == 0
-    assert [result["seq"] for result in listener.json_on("/result")][:5] == [1, 2, 3, 4, 5]
+    heard = [result["seq"] for result in listener.json_on("/result")]  # a live one may go first
+    assert [seq for seq in heard if seq <= 5] == [1, 2, 3, 4, 5]
 
 
 def test_a_camera_that_goes_away_is_reopened_and_its_parts_are_errors_meanwhile(
