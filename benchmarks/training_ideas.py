@@ -25,7 +25,6 @@ import cv2
 import numpy as np
 import torch
 
-import benchmarks.networks_tried  # noqa: F401 - makes the networks known by their names
 from benchmarks.ablation import Log, boxes_of, spread
 from benchmarks.connectors import touches
 from benchmarks.record import data_folder, pictures_folder, record, run
@@ -38,6 +37,7 @@ from build_engine.evaluation.evaluation import choose
 from build_engine.evaluation.inspecting import inspect_pair
 from build_engine.evaluation.registered import look_at
 from build_engine.evaluation.simulated import evaluate_parts
+from build_engine.networks.similarity_contrast import NETWORKS, Compact
 from build_engine.onnx_export import export
 from build_engine.synthesis import fills, shapes
 from build_engine.synthesis.pairs import Recipe, Sample, synthesise
@@ -57,6 +57,15 @@ CLAIM = "what each idea of the synthesis and of the network's norms is worth, at
 WIDTH, SIZE, ITERATIONS, PAIRS, SYNTHETIC, PARTS, SEED = 0.5, 128, 2000, 100, 40, 120, 13
 SMOOTHING = 0.01  # the last figure that was used
 ALL = Recipe(size=SIZE, differences=(1, 5), edge_share=0.0)  # about as dense as the shipped network's on 256 px
+
+
+class BatchThroughout(Compact):
+    """The compact network with batch norm in its first block too."""
+
+    FIRST_NORM = "batch"
+
+
+NETWORKS["batch-throughout"] = BatchThroughout
 
 
 @dataclass(frozen=True)
@@ -83,8 +92,6 @@ IDEAS = (
     Idea("other photographs as the only fill", replace(ALL, fills=fills.PAPER_FUSION)),
     Idea("no label smoothing", smoothing=0.0),
     Idea("and a third of them on edges", replace(ALL, edge_share=Recipe.edge_share)),
-    Idea("an encoder for each picture alone", network="shared-encoder"),
-    Idea("correlation over 4 px", network="correlation"),
 )
 
 

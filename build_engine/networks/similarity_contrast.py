@@ -206,19 +206,13 @@ class Compact(PairNetwork):
             inputs = scaled(channels)
             self.predictions.append(MaskPrediction(inputs))
 
-    def encode(self, pair: Tensor) -> list[Tensor]:
-        """Features of every stage, [N, C, H/s, W/s], finest first."""
+    def masks(self, pair: Tensor) -> list[Tensor]:
+        """See PairNetwork. Scales 1/2, 1/4, 1/8, 1/16; outside training only the finest is computed."""
         features: list[Tensor] = []
         x = pair
         for stage in self.stages:
             x = stage(x)
             features.append(x)
-        return features
-
-    def masks(self, pair: Tensor) -> list[Tensor]:
-        """See PairNetwork. Scales 1/2, 1/4, 1/8, 1/16; outside training only the finest is computed."""
-        features = self.encode(pair)
-        x = features[-1]
         predicted: list[Tensor] = []
         for number, up in enumerate(self.ups):
             x = up(x, features[-2 - number])

@@ -90,7 +90,7 @@ def test_every_row_of_the_ablation_is_a_network(parts: Parts) -> None:
 @pytest.mark.parametrize(("name", "channels"), [("efficientnet-lite0", (24, 40, 112)), ("resnet50", (256, 512, 1024))])
 def test_backbones_give_features_of_stride_4_8_and_16(name: str, channels: tuple[int, int, int]) -> None:
     if name == "resnet50":
-        pytest.importorskip("torchvision")
+        pytest.importorskip("torchvision", reason="NOT RUN: the resnet50 backbone needs torchvision")
     backbone = build_backbone(name).eval()
     features = backbone(torch.zeros(1, 3, 64, 64))
     expected = [(channels[n], side, side) for n, side in enumerate((16, 8, 4))]
